@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* base/mem.h — the one place that knows where memory comes from. Every allocation of the library
+ * goes through an allocator, so tests can count and fail each one. Sizes are checked here. */
+#ifndef FACI_BASE_MEM_H
+#define FACI_BASE_MEM_H
+
+#include <faciliter/alloc.h>
+
+#include <stddef.h>
+
+/* malloc, realloc, free. */
+extern const fac_allocator k_faci_libc;
+
+/* All return NULL when there is no memory, or when the size does not fit a size_t. */
+void *faci_mem_alloc(const fac_allocator *alloc, size_t bytes);
+void *faci_mem_zalloc(const fac_allocator *alloc, size_t bytes);
+void *faci_mem_zalloc_array(const fac_allocator *alloc, size_t count, size_t each_bytes);
+
+/* `block` may be NULL. On NULL the old block is unchanged. */
+void *faci_mem_realloc(const fac_allocator *alloc, void *block, size_t bytes);
+
+/* A NUL-terminated copy of `len` bytes. */
+char *faci_mem_copy_string(const fac_allocator *alloc, const char *bytes, size_t len);
+
+/* `block` may be NULL. */
+void faci_mem_free(const fac_allocator *alloc, void *block);
+
+/* Overwrite, then free, a string that held a secret; NULL is fine. */
+void faci_mem_free_secret(const fac_allocator *alloc, char *secret);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* kit/memory.c — malloc with a header that remembers the size. */
+#include "kit/memory.h"
+
+#include "kit/kit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HEADER_BYTES = 16
+}; /* keeps malloc's alignment */
+
+static bool must_fail(struct kit_memory *memory)
+{
+    (void)atomic_fetch_add(&memory->n_calls, 1U);
+    size_t left = atomic_load(&memory->fail_at);
+    while (left > 0) {
+        if (left == 1 && atomic_load(&memory->fail_on)) {
+            (void)atomic_fetch_add(&memory->n_failed, 1U);
+            return true;
+        }
+        if (atomic_compare_exchange_weak(&memory->fail_at, &left, left - 1)) {
+            if (left == 1) {
+                (void)atomic_fetch_add(&memory->n_failed, 1U);
+                return true;
+            }
+            return false;
+        }
+    }
+    return false;
+}
+
+static void count(struct kit_memory *memory, size_t bytes)
+{
+    (void)atomic_fetch_add(&memory->n_blocks, 1U);
+    size_t now = atomic_fetch_add(&memory->n_bytes, bytes) + bytes;
+    size_t peak = atomic_load(&memory->peak_bytes);
+    while (now > peak && !atomic_compare_exchange_weak(&memory->peak_bytes, &peak, now)) {
+    }
+}
+
+static void uncount(struct kit_memory *memory, size_t bytes)
+{
+    (void)atomic_fetch_sub(&memory->n_blocks, 1U);
+    (void)atomic_fetch_sub(&memory->n_bytes, bytes);
+}
+
+static void *allocate(void *context, size_t bytes)
+{
+    struct kit_memory *memory = context;
+    if (must_fail(memory)) {
+        return NULL;
+    }
+    unsigned char *raw = malloc(bytes + HEADER_BYTES);
+    if (raw == NULL) {
+        return NULL;
+    }
+    memcpy(raw, &bytes, sizeof(bytes));
+    count(memory, bytes);
+    return raw + HEADER_BYTES;
+}
+
+static size_t size_of(const unsigned char *raw)
+{
+    size_t bytes = 0;
+    memcpy(&bytes, raw, sizeof(bytes));
+    return bytes;
+}
+
+static void *reallocate(void *context, void *block, size_t bytes)
+{
+    struct kit_memory *memory = context;
+    if (must_fail(memory)) {
+        return NULL;
+    }
+    unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
+    size_t before = size_of(raw);
+    raw = realloc(raw, bytes + HEADER_BYTES);
+    if (raw == NULL) {
+        return NULL;
+    }
+    uncount(memory, before);
+    memcpy(raw, &bytes, sizeof(bytes));
+    count(memory, bytes);
+    return raw + HEADER_BYTES;
+}
+
+static void release(void *context, void *block)
+{
+    unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
+    uncount(context, size_of(raw));
+    free(raw);
+}
+
+void kit_memory_init(struct kit_memory *memory)
+{
+    memset(memory, 0, sizeof(*memory));
+    memory->hook = (fac_allocator){allocate, reallocate, release, memory};
+}
+
+void kit_memory_fail(struct kit_memory *memory, size_t n, bool and_on)
+{
+    atomic_store(&memory->n_failed, 0U);
+    atomic_store(&memory->fail_on, and_on);
+    atomic_store(&memory->fail_at, n);
+}
+
+size_t kit_memory_n_failed(struct kit_memory *memory)
+{
+    return atomic_load(&memory->n_failed);
+}
+
+void kit_memory_assert_empty(struct kit_memory *memory)
+{
+    assert_int_equal(atomic_load(&memory->n_blocks), 0);
+    assert_int_equal(atomic_load(&memory->n_bytes), 0);
+}
