@@ -58,9 +58,9 @@ typedef struct fac_cache fac_cache;
  * `size` set is a valid start; fac_call_within() makes the usual one. Grows at its end only.
  */
 typedef struct fac_call {
-    size_t size;          /**< sizeof(fac_call) of the caller's header. */
-    uint32_t deadline_ms; /**< Time left for this call; 0: the cache's timeout_ms. */
-    uint32_t flags;       /**< None is defined yet: must be 0. */
+    size_t size;              /**< sizeof(fac_call) of the caller's header. */
+    uint32_t deadline_ms;     /**< Time left for this call; 0: the cache's timeout_ms. */
+    uint32_t flags;           /**< None is defined yet: must be 0. */
     uint64_t max_reply_bytes; /**< get_many, command: limit of the whole reply; 0: 256 MiB. */
 } fac_call;
 

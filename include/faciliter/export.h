@@ -7,11 +7,11 @@
 #define FACILITER_EXPORT_H
 
 #if defined(__GNUC__) || defined(__clang__)
-#define FAC_API __attribute__((visibility("default")))
-#define FAC_MUST_USE __attribute__((warn_unused_result))
+#    define FAC_API      __attribute__((visibility("default")))
+#    define FAC_MUST_USE __attribute__((warn_unused_result))
 #else
-#define FAC_API
-#define FAC_MUST_USE
+#    define FAC_API
+#    define FAC_MUST_USE
 #endif
 
 #endif

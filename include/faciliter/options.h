@@ -36,7 +36,7 @@ typedef enum fac_provider {
     FAC_AUTO = 1,             /**< The server whose settings are present; never FAC_MEMORY. */
     FAC_REDIS = 2,            /**< REDIS_* settings. */
     FAC_VALKEY = 3,           /**< VALKEY_* settings, each falling back to REDIS_*. */
-    FAC_MEMORY = 4,           /**< This process's own memory; each open has a store of its own. */
+    FAC_MEMORY = 4, /**< This process's own memory; each open has a store of its own. */
 } fac_provider;
 
 /** What fac_cache_open() does when no server answers. */
@@ -85,10 +85,11 @@ typedef struct fac_options {
      * Excludes `host` and `unix_socket`.
      */
     const char *url;
-    const char *unix_socket; /**< Path, 1 to 107 bytes; NULL: inherit. Excludes `host`, `url`. */
-    const char *host;        /**< Name or address, 1 to 255 bytes; NULL: inherit (localhost). */
-    int32_t port;            /**< 1 to 65535; 0: inherit (6379). */
-    int32_t db;              /**< 0 to 1000000; -1: inherit (0). */
+    const char
+        *unix_socket; /**< Path, 1 to 107 bytes; NULL: inherit. Excludes `host`, `url`. */
+    const char *host; /**< Name or address, 1 to 255 bytes; NULL: inherit (localhost). */
+    int32_t port;     /**< 1 to 65535; 0: inherit (6379). */
+    int32_t db;       /**< 0 to 1000000; -1: inherit (0). */
 
     const char *username;      /**< ACL user; NULL: inherit (none). */
     const char *password;      /**< NULL: inherit (none); "": explicitly none. */
@@ -100,9 +101,10 @@ typedef struct fac_options {
      *  FAC_TTL_DEFAULT: inherit (3600000). */
     int64_t ttl_ms;
 
-    uint32_t max_connections;    /**< 1 to 10000; 0: inherit (50). */
-    uint32_t timeout_ms;         /**< What a call may take in all, 1 to 3600000; 0: inherit (4000). */
-    fac_choice retry_on_timeout; /**< A read whose attempt got no answer in half of timeout_ms is
+    uint32_t max_connections; /**< 1 to 10000; 0: inherit (50). */
+    uint32_t timeout_ms; /**< What a call may take in all, 1 to 3600000; 0: inherit (4000). */
+    fac_choice
+        retry_on_timeout; /**< A read whose attempt got no answer in half of timeout_ms is
                                       sent once more; FAC_INHERIT: inherit (yes). */
 
     uint64_t memory_bytes; /**< Budget of FAC_MEMORY, 64 KiB to 1 TiB; 0: inherit (64 MiB). */

@@ -27,15 +27,15 @@ typedef struct fac_reply fac_reply;
 /** What a reply value is. With RESP2 only the first seven occur. */
 typedef enum fac_reply_type {
     FAC_REPLY_NULL = 0,
-    FAC_REPLY_STRING = 1,  /**< A bulk string; any bytes. */
-    FAC_REPLY_STATUS = 2,  /**< A simple string, such as OK. */
-    FAC_REPLY_ERROR = 3,   /**< An error inside an aggregate; at the root it is FAC_E_SERVER. */
+    FAC_REPLY_STRING = 1, /**< A bulk string; any bytes. */
+    FAC_REPLY_STATUS = 2, /**< A simple string, such as OK. */
+    FAC_REPLY_ERROR = 3,  /**< An error inside an aggregate; at the root it is FAC_E_SERVER. */
     FAC_REPLY_INTEGER = 4,
     FAC_REPLY_ARRAY = 5,
-    FAC_REPLY_MAP = 6,     /**< 2n children: key, value, key, value … (RESP2 sends an array). */
+    FAC_REPLY_MAP = 6, /**< 2n children: key, value, key, value … (RESP2 sends an array). */
     FAC_REPLY_SET = 7,
-    FAC_REPLY_BOOLEAN = 8, /**< fac_reply_integer() is 0 or 1. */
-    FAC_REPLY_DOUBLE = 9,  /**< fac_reply_bytes() is its text as sent. */
+    FAC_REPLY_BOOLEAN = 8,     /**< fac_reply_integer() is 0 or 1. */
+    FAC_REPLY_DOUBLE = 9,      /**< fac_reply_bytes() is its text as sent. */
     FAC_REPLY_BIG_NUMBER = 10, /**< fac_reply_bytes() is its decimal text. */
     FAC_REPLY_VERBATIM = 11,   /**< fac_reply_bytes() is the text without its "txt:" mark. */
 } fac_reply_type;

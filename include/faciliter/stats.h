@@ -30,9 +30,9 @@ typedef struct fac_stats {
     uint64_t deletes; /**< Keys removed by delete, delete_many. */
     uint64_t errors;  /**< Calls that returned an error, FAC_E_INVALID excepted. */
 
-    uint64_t timeouts;   /**< Of those, FAC_E_TIMEOUT. */
-    uint64_t retries;    /**< Attempts beyond a call's first. */
-    uint64_t connects;   /**< Connections that were set up. */
+    uint64_t timeouts;         /**< Of those, FAC_E_TIMEOUT. */
+    uint64_t retries;          /**< Attempts beyond a call's first. */
+    uint64_t connects;         /**< Connections that were set up. */
     uint64_t connect_failures; /**< Attempts to connect that failed. */
     uint64_t disconnects;      /**< Connections that ended other than by close. */
 
@@ -41,8 +41,9 @@ typedef struct fac_stats {
     uint32_t calls_in_flight;  /**< Now: calls on a connection. */
     uint32_t calls_waiting;    /**< Now: calls that wait for a connection. */
 
-    uint64_t memory_entries; /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
-    uint64_t memory_bytes;   /**< FAC_MEMORY: bytes now, of everything, index included. */
+    uint64_t
+        memory_entries;    /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
+    uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything, index included. */
     uint64_t memory_evicted; /**< FAC_MEMORY: entries that made room for others. */
     uint64_t memory_expired; /**< FAC_MEMORY: entries reclaimed after their time to live. */
 } fac_stats;
