@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {

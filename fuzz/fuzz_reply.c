@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+/* NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {

@@ -13,7 +13,7 @@ static void add(const char *text)
 {
     size_t len = strlen(text);
     assert_true(wire_len + len < sizeof(wire));
-    memcpy(wire + wire_len, text, len);
+    memcpy(wire + wire_len, text, len + 1);
     wire_len += len;
 }
 

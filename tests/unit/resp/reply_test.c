@@ -142,7 +142,8 @@ static void test_reply__large_text_grows_to_its_exact_length(void **state)
     for (size_t i = 0; i < LEN; i++) {
         wire[(size_t)head + i] = (char)('a' + i % 23);
     }
-    memcpy(wire + head + LEN, "\r\n", 2);
+    wire[head + LEN] = '\r';
+    wire[head + LEN + 1] = '\n';
     static const size_t k_pieces[] = {1, 100, 4096, 65536, LEN, sizeof(wire)};
     for (size_t i = 0; i < KIT_COUNT(k_pieces); i++) {
         struct faci_reply_sink sink;
@@ -166,7 +167,8 @@ static void test_reply__a_long_line_grows_with_it(void **state)
     static char wire[FACI_READ_LINE_MAX_BYTES + 3];
     memset(wire, '7', sizeof(wire));
     wire[0] = '(';
-    memcpy(wire + sizeof(wire) - 2, "\r\n", 2);
+    wire[sizeof(wire) - 2] = '\r';
+    wire[sizeof(wire) - 1] = '\n';
     struct faci_reply_sink sink;
     faci_reply_sink_init(&sink, &memory.hook);
     assert_int_equal(feed(&sink, wire, sizeof(wire), 11), FACI_READ_REPLY);
@@ -199,7 +201,7 @@ static void test_reply__headers_alone_cost_little(void **state)
         struct faci_reply_sink sink;
         faci_reply_sink_init(&sink, &memory.hook);
         assert_int_equal(feed(&sink, k_wires[i], strlen(k_wires[i]), 64), FACI_READ_MORE);
-        assert_true(atomic_load(&memory.peak_bytes) < 128 * 1024);
+        assert_true(atomic_load(&memory.peak_bytes) < 131072);
         faci_reply_sink_fini(&sink);
         kit_memory_assert_empty(&memory);
     }
@@ -207,12 +209,14 @@ static void test_reply__headers_alone_cost_little(void **state)
     kit_memory_init(&memory);
     struct faci_reply_sink sink;
     faci_reply_sink_init(&sink, &memory.hook);
-    static char nested[FACI_READ_DEPTH_MAX * 10];
-    for (size_t i = 0; i < FACI_READ_DEPTH_MAX; i++) {
-        memcpy(nested + 10 * i, "*1048576\r\n", 10);
+    static const char k_opener[] = "*1048576\r\n";
+    static char nested[FACI_READ_DEPTH_MAX * (sizeof(k_opener) - 1) + 1];
+    for (size_t at = 0; at + 1 < sizeof(nested); at += sizeof(k_opener) - 1) {
+        memcpy(nested + at, k_opener, sizeof(k_opener));
     }
-    assert_int_equal(feed(&sink, nested, sizeof(nested), sizeof(nested)), FACI_READ_MORE);
-    assert_true(atomic_load(&memory.peak_bytes) < 16 * 1024);
+    size_t nested_len = sizeof(nested) - 1;
+    assert_int_equal(feed(&sink, nested, nested_len, nested_len), FACI_READ_MORE);
+    assert_true(atomic_load(&memory.peak_bytes) < 16384);
     faci_reply_sink_fini(&sink);
     kit_memory_assert_empty(&memory);
 }
