@@ -9,7 +9,7 @@
  * is held while a server is being reached; calls never take it. Lock order: install, slot. */
 #include <faciliter/facade.h>
 
-#include "api/handle.h"
+#include "api/cache.h"
 
 #include "base/error.h"
 #include "base/mem.h"
