@@ -4,6 +4,7 @@
 
 #include "kit/kit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,24 @@ void api_set_environment(const char *variable, const char *value)
     assert_int_equal(setenv(variable, value, 1), 0);
 }
 
+void api_set_port(const char *variable, uint16_t port)
+{
+    char text[8];
+    (void)snprintf(text, sizeof(text), "%u", (unsigned)port);
+    api_set_environment(variable, text);
+}
+
+void api_name_server(const char *family, uint16_t port)
+{
+    char variable[32];
+    api_clear_environment();
+    api_set_environment("CACHE_BACKEND", strcmp(family, "REDIS") == 0 ? "redis" : "valkey");
+    (void)snprintf(variable, sizeof(variable), "%s_HOST", family);
+    api_set_environment(variable, "127.0.0.1");
+    (void)snprintf(variable, sizeof(variable), "%s_PORT", family);
+    api_set_port(variable, port);
+}
+
 fac_cache *api_open_memory(const fac_allocator *allocator)
 {
     fac_options options;
@@ -48,6 +67,61 @@ fac_cache *api_open_memory(const fac_allocator *allocator)
     assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
     assert_non_null(cache);
     return cache;
+}
+
+struct api_backend api_backend_of_test(void)
+{
+    static const struct api_backend k_backends[] = {
+        {"memory", true, KIT_REDIS, false},   {"redis3", false, KIT_REDIS, false},
+        {"redis2", false, KIT_REDIS, true},   {"valkey3", false, KIT_VALKEY, false},
+        {"valkey2", false, KIT_VALKEY, true},
+    };
+    const char *name = kit_arg(0);
+    for (size_t i = 0; name != NULL && i < KIT_COUNT(k_backends); i++) {
+        if (strcmp(k_backends[i].name, name) == 0) {
+            return k_backends[i];
+        }
+    }
+    fail_msg("no backend is named %s", name != NULL ? name : "(none given)");
+    return k_backends[0];
+}
+
+struct kit_server *api_start(const struct api_backend *backend)
+{
+    static const char *const k_without_hello[] = {"rename-command HELLO \"\"", NULL};
+    if (backend->is_memory) {
+        return NULL;
+    }
+    struct kit_server_options options = {
+        .kind = backend->kind,
+        .config = backend->is_resp2 ? k_without_hello : NULL,
+    };
+    return kit_server_start(&options);
+}
+
+void api_name_backend(const struct api_backend *backend, const struct kit_server *server)
+{
+    if (backend->is_memory) {
+        api_clear_environment();
+        api_set_environment("CACHE_BACKEND", "memory");
+    } else {
+        api_name_server(backend->kind == KIT_REDIS ? "REDIS" : "VALKEY",
+                        kit_server_port(server));
+    }
+}
+
+void api_options(fac_options *options, const struct api_backend *backend,
+                 const struct kit_server *server)
+{
+    fac_options_init(options);
+    options->ignore_environment = true;
+    if (backend->is_memory) {
+        options->provider = FAC_MEMORY;
+        return;
+    }
+    options->provider = backend->kind == KIT_REDIS ? FAC_REDIS : FAC_VALKEY;
+    options->host = "127.0.0.1";
+    options->port = kit_server_port(server);
 }
 
 void api_put(fac_cache *cache, const char *key, const char *value)
