@@ -98,8 +98,9 @@ add_backports() {
     local codename id stanza
     id=$(. /etc/os-release && printf '%s' "${ID:-}")
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-    [ "$id" = debian ] && [ -n "$codename" ] ||
-        die "apt knows no valkey-server, and only Debian's backports suite is known to have one"
+    if [ "$id" != debian ] || [ -z "$codename" ]; then
+        die "apt knows no valkey-server, and only Debian's backports are known to have one"
+    fi
     stanza=$(source_of_suite "$codename" "$codename-backports")
     [ -n "$stanza" ] || die "no apt source of $codename was found to take the mirror from"
     say "adding $codename-backports for valkey-server: $backports_file"
