@@ -96,8 +96,8 @@ source_of_suite() {
 
 add_backports() {
     local codename id stanza
-    id=$(. /etc/os-release && printf '%s' "${ID:-}")
-    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    id=$(os_field ID)
+    codename=$(os_field VERSION_CODENAME)
     if [ "$id" != debian ] || [ -z "$codename" ]; then
         die "apt knows no valkey-server, and only Debian's backports are known to have one"
     fi

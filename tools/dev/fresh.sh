@@ -87,7 +87,7 @@ run_fresh() {
     need_packages "${PACKAGES_FRESH[@]}"
     # shellcheck source=tools/dev/backports.sh
     . tools/dev/backports.sh
-    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    codename=$(os_field VERSION_CODENAME)
     fresh_stanza=$(source_of_suite "$codename" "$codename")
     mkdir -p build/fresh-cache
     tarball=build/fresh-cache/$codename-$(dpkg --print-architecture).tar

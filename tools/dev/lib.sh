@@ -20,6 +20,11 @@ in_ci() {
     [ -n "${CI:-}" ] && [ "${CI:-}" != false ]
 }
 
+# os_field NAME: what the system says it is, such as its ID or VERSION_CODENAME.
+os_field() {
+    sed -n "s/^$1=//p" /etc/os-release | tr -d "\"'" | head -n 1
+}
+
 # run_quietly LOG COMMAND…: its output only when it fails.
 run_quietly() {
     local log=$1
