@@ -55,7 +55,7 @@ build_preset() {
     local targets=()
     [ $# -eq 0 ] || targets=(--target "$@")
     local log=build/$preset/build.log
-    run_quietly "$log" cmake --build --preset "$preset" -j "$build_jobs" "${targets[@]}"
+    run_quietly "$log" cmake --build --preset "$preset" -j "$build_jobs" "${targets[@]}" -- --quiet
     grep -E 'warning:' "$log" || true
     say "build/$preset is built ($((SECONDS - before)) s)"
 }
