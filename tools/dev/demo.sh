@@ -41,8 +41,14 @@ demo_start_server() {
     die "$1 does not start ($attempt attempts)"
 }
 
-json_number() {
-    sed -n "s/.*\"$1\": *\\([0-9.]*\\).*/\\1/p" "$demo_dir/demo.json" | head -n 1
+# demo_field SECTION NAME: a member of an object in what `faciliter demo --json` printed on one
+# line; "" is the outermost object.
+demo_field() {
+    local value within=
+    [ -z "$1" ] || within="\"$1\":{[^}]*"
+    value=$(sed -n "s/^.*$within\"$2\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$demo_dir/demo.json")
+    [ -n "$value" ] || die "faciliter demo --json has no $1 $2"
+    printf '%s' "$value"
 }
 
 # demo_on LABEL: the environment has been set.
@@ -53,8 +59,14 @@ demo_on() {
     say "$label: the main job"
     "$demo_bin" demo --label "$label"
     "$demo_bin" demo --label "$label" --json >"$demo_dir/demo.json"
-    printf '%-10s %14s %12s %12s\n' "$label" "$(json_number ops_per_s)" \
-        "$(json_number latency_p50_us)" "$(json_number latency_p99_us)" >>"$demo_dir/rows"
+    demo_row "$label" "$(demo_field "" version)" \
+        "$(demo_field get per_second)" "$(demo_field get p50)" "$(demo_field get p99)" \
+        "$(demo_field set per_second)" "$(demo_field set p50)" "$(demo_field set p99)" \
+        >>"$demo_dir/rows"
+}
+
+demo_row() {
+    printf '%-10s %-10s %12s %8s %8s %12s %8s %8s\n' "$@"
 }
 
 run_demo() {
@@ -79,7 +91,7 @@ run_demo() {
     done
 
     say "one thread, this machine, just now"
-    printf '%-10s %14s %12s %12s\n' backend operations/s "p50 us" "p99 us"
+    demo_row backend version gets/s "p50 us" "p99 us" sets/s "p50 us" "p99 us"
     cat "$demo_dir/rows"
     say "the same program ran on $(wc -l <"$demo_dir/rows") backends ($((SECONDS - before)) s)"
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # fuzz.sh: each fuzzer for a while. What it learns is kept in build/fuzz-corpus, what it starts
-# from is in fuzz/: seeds in fuzz/corpus/NAME/, a dictionary in fuzz/NAME.dict, where there is one.
+# from is in fuzz/: seeds in seeds/NAME/, and the dictionary that fuzz/CMakeLists.txt names.
 
 run_fuzz() {
     local seconds=${1:-60}
@@ -29,12 +29,11 @@ fuzz_one() {
     name=${name#fuzz_}
     log=build/fuzz/$name.log
     mkdir -p "build/fuzz-corpus/$name" build/fuzz/crashes
-    for seeds in "fuzz/corpus/$name" "fuzz/seeds/$name"; do
-        [ -d "$seeds" ] && options+=("$seeds")
-    done
-    for dictionary in "fuzz/$name.dict" "fuzz/dict/$name.dict"; do
-        [ -f "$dictionary" ] && options+=("-dict=$dictionary")
-    done
+    seeds=fuzz/seeds/$name
+    [ ! -d "$seeds" ] || options+=("$seeds")
+    dictionary=fuzz/$(sed -n "s/^fac_fuzzer($name [^ ]* \([a-z_]*\.dict\)).*/\1/p" fuzz/CMakeLists.txt)
+    [ -f "$dictionary" ] || dictionary=fuzz/$name.dict
+    [ ! -f "$dictionary" ] || options+=("-dict=$dictionary")
     "$program" "build/fuzz-corpus/$name" "${options[@]}" -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz/crashes/$name-" \
         >"$log" 2>&1 </dev/null || status=$?
