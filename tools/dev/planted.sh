@@ -111,11 +111,10 @@ run_planted() {
         die "not every named test exists or ran: see build/planted/unpatched.log"
     say "without a patch, the $n_tests named tests pass"
 
-    printf '%-44s %-52s %s\n' "planted bug" "test" "verdict"
     for patch in "${patches[@]}"; do
         try_patch "$patch"
-        printf '%-44s %-52s %s\n' "$(header_of bug "$patch" | cut -c 1-43)" \
-            "$(header_of test "$patch")" "$verdict"
+        printf '  %-16s %s\n  %16s by %s\n' "$verdict" "$(header_of bug "$patch")" "" \
+            "$(header_of test "$patch")"
         case $verdict in caught*) n_caught=$((n_caught + 1)) ;; esac
     done
     say "$n_caught of ${#patches[@]} planted bugs caught ($((SECONDS - before)) s)"
