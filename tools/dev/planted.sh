@@ -39,7 +39,7 @@ regex_of() {
 }
 
 planted_make() {
-    cmake --build "$planted_build" -j "$build_jobs" >"$1" 2>&1
+    cmake --build "$planted_build" -j "$build_jobs" -- --quiet >"$1" 2>&1
 }
 
 planted_ctest() {
