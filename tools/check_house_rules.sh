@@ -72,7 +72,7 @@ FNR == 2 && !/^\/\*/ { complain("no comment at the head says what the file is") 
     # A descriptor that a child would inherit: the flag has to be in the statement.
     statement = statement " " code
     if (code ~ /[;{}]/) {
-        if (FILENAME !~ /^(tests|fuzz)\/.*_test\.c$/ && calls(statement, "socket|socketpair|accept4|open|openat|pipe2|eventfd|epoll_create1") && statement !~ /CLOEXEC/)
+        if (FILENAME !~ /^(tests|fuzz)\/.*_test\.c$/ && calls(statement, "socket|socketpair|accept4|open|openat|pipe2|eventfd|epoll_create1") && statement !~ /CLOEXEC/ && !/NOLINT\(android-cloexec/)
             complain("a descriptor without CLOEXEC")
         statement = ""
     }
