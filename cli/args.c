@@ -23,7 +23,7 @@ static const uint64_t k_ttl_max_ms = 315360000000; /* ten years: the library's o
 const struct cli_option k_options[] = {
     /* name            value        setting          own  help */
     {"backend",        "NAME",      "provider",      0, "redis, valkey, memory or auto"},
-    {"url",            "URL",       "url",           0, "redis://host:port/db, valkey://…, unix:///path or memory://"},
+    {"url",            "URL",       "url",           0, "redis://host:port/db, valkey://..., unix:///path or memory://"},
     {"host",           "HOST",      "host",          0, "name or address of the server"},
     {"port",           "PORT",      "port",          0, "1 to 65535"},
     {"db",             "NUMBER",    "db",            0, "database number"},
@@ -35,7 +35,7 @@ const struct cli_option k_options[] = {
     {"json",           NULL,        NULL,            0, "print one JSON object"},
     {"verbose",        NULL,        NULL,            0, "the library's log on standard error"},
     {"help",           NULL,        NULL,            0, "print the help and stop"},
-    {"ttl",            "SECONDS",   NULL, CLI_OWN_TTL,     "time to live, fractions allowed, or none; else the configured one"},
+    {"ttl",            "SECONDS|none",   NULL, CLI_OWN_TTL,     "time to live, fractions allowed; else the configured one"},
     {"yes",            NULL,        NULL, CLI_OWN_YES,     "really do it"},
     {"threads",        "NUMBER",    NULL, CLI_OWN_THREADS, "callers at once, 1 to 1024; else 1"},
     {"seconds",        "SECONDS",   NULL, CLI_OWN_SECONDS, "how long, fractions allowed; else 3"},
