@@ -10,7 +10,7 @@
 static size_t bucket_of(uint64_t duration_ns)
 {
     unsigned shift = 0;
-    if (duration_ns >= 2 * CLI_HISTOGRAM_STEPS) {
+    if (duration_ns >= UINT64_C(2) * CLI_HISTOGRAM_STEPS) {
         unsigned top_bit = 63U - (unsigned)__builtin_clzll(duration_ns);
         shift = top_bit - CLI_HISTOGRAM_STEP_BITS;
     }

@@ -153,6 +153,7 @@ group_values() {
     export REDIS_UNIX_SOCKET="$dir/socket"
     # Every byte there is, then a megabyte, some with NUL and CRLF, then nothing.
     awk 'BEGIN { for (i = 0; i < 256; i++) printf "\\%03o", i }' >"$dir/octal"
+    # shellcheck disable=SC2059 # they are escapes of printf
     printf "$(cat "$dir/octal")" >"$dir/all"
     [ "$(wc -c <"$dir/all")" -eq 256 ] || complain 'the shell cannot print every byte'
     head -c 1048576 /dev/urandom >"$dir/large"
@@ -176,6 +177,7 @@ group_values() {
         json found=true
     done
     # The same bytes through a pipe, in pieces of any size.
+    # shellcheck disable=SC2002 # a pipe, not a file
     cat "$dir/large" | "$FACILITER" set piped || complain 'set from a pipe'
     "$FACILITER" get piped | cmp -s - "$dir/large" || complain 'get into a pipe'
     run 0 set empty ''
@@ -249,6 +251,7 @@ json_of_server() {
     run 0 set "$@" user '{"name": "Alice"}'
     run 0 get user "$@"
     json key='"user"' found=true value='"{\"name\": \"Alice\"}"'
+    # shellcheck disable=SC1003 # two backslashes are one
     printf 'tab\there\nnul\0del\177\\' | "$FACILITER" set "$@" odd >/dev/null
     run 0 get odd "$@"
     json value='"tab\there\nnul\u0000del\u007f\\"'
@@ -583,10 +586,10 @@ group_help() {
         grep -q "^\.SS \"*$command" "$source_dir/man/faciliter.1" ||
             complain "the manual has no $command"
         # An option of the help is one that the command knows.
-        for option in $(cat "$dir/own"); do
-            "$FACILITER" "$command" "$option" --help >"$dir/out" 2>"$dir/err"
+        while read -r option; do
+            "$FACILITER" "$command" "$option" --help >"$dir/out" 2>"$dir/err" </dev/null
             ! grep -q 'unknown option\|does not take' "$dir/err" || complain "$command $option"
-        done
+        done <"$dir/own"
     done <"$dir/commands"
 }
 

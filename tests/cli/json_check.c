@@ -32,7 +32,7 @@ static void refuse(const struct judge *judge, const char *why)
 {
     (void)fprintf(stderr, "json_check: byte %ld, in \"%s\": %s\n",
                   (long)(judge->at - judge->start), judge->path, why);
-    exit(1);
+    exit(1); /* NOLINT(concurrency-mt-unsafe): there is one thread */
 }
 
 static bool is_next(const struct judge *judge, char byte)
@@ -93,14 +93,15 @@ static unsigned hex_unit(struct judge *judge)
 {
     unsigned unit = 0;
     for (int i = 0; i < 4; i++) {
-        const char *digits = "0123456789abcdef0123456789ABCDEF";
-        const char *digit = judge->at < judge->end ? memchr(digits, *judge->at, strlen(digits))
-                                                   : NULL;
+        static const char k_digits[32] = {"0123456789abcdef0123456789ABCDEF"};
+        const char *digit = judge->at < judge->end
+                                ? memchr(k_digits, *judge->at, sizeof(k_digits))
+                                : NULL;
         if (digit == NULL) {
             refuse(judge, "four hexadecimal digits were expected");
             return 0;
         }
-        unit = unit * 16 + (unsigned)((digit - digits) % 16);
+        unit = unit * 16 + (unsigned)((digit - k_digits) % 16);
         judge->at++;
     }
     return unit;
