@@ -80,8 +80,8 @@ static bool run(const struct arguments *arguments)
         .servers = servers,
         .n_servers = n_servers,
         .only = arguments->only,
-        .method = {.n_pairs = arguments->is_quick ? 5 : 6,
-                   .slice_s = arguments->is_quick ? 0.05 : 0.3},
+        .method = {.n_pairs = arguments->is_quick ? 5 : 12,
+                   .slice_s = arguments->is_quick ? 0.05 : 0.15},
         .is_quick = arguments->is_quick,
     };
     is_ok = is_ok && bench_plan_run(&plan, &report);

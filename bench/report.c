@@ -76,7 +76,7 @@ static void put_ratios(const struct bench_report *report, FILE *out)
                       row->name, row->where, row->n_threads, row->pairs.ours_rate,
                       row->pairs.base_rate, row->pairs.ratio, range, bar,
                       bench_row_verdict(row), note,
-                      row->is_repeat ? " (three times the length)" : "");
+                      row->is_repeat ? " (three times the pairs)" : "");
     }
 }
 

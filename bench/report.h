@@ -33,7 +33,7 @@ struct bench_row {
     struct bench_pairs pairs; /* BENCH_RATIO, BENCH_NOISE. */
     double value;             /* BENCH_RATE, BENCH_BYTES. */
     double bar;               /* 0: reported only. */
-    bool is_repeated; /* It missed, and the next row is the same at three times the length. */
+    bool is_repeated; /* It missed; the next row is the same with three times the pairs. */
     bool is_repeat;
 };
 

@@ -9,7 +9,10 @@
 enum {
     PAGE_WIDTH = 960,
     LEFT = 270,       /* Where the bars begin. */
-    PLOT_WIDTH = 500, /* The rest carries the figures. */
+    PLOT_WIDTH = 500, /* The rest carries the figures, in three columns. */
+    RATIO_AT = 786,
+    NEEDS_AT = 842,
+    VERDICT_AT = 896,
     ROW_HEIGHT = 24,
     BAR_HEIGHT = 14,
     HEAD_HEIGHT = 112,
@@ -80,6 +83,8 @@ static void put_axis(const struct plot *plot)
                  (const double[]){x, plot->bottom}, is_one ? "one" : "grid");
         put_label(plot->out, x, HEAD_HEIGHT - 12, is_one ? "tick strong" : "tick", text);
     }
+    put_label(plot->out, RATIO_AT, HEAD_HEIGHT - 12, "note", "ratio");
+    put_label(plot->out, NEEDS_AT, HEAD_HEIGHT - 12, "note", "needs");
 }
 
 static void put_row(const struct plot *plot, const struct bench_row *row, int y)
@@ -101,17 +106,17 @@ static void put_row(const struct plot *plot, const struct bench_row *row, int y)
                   (int)LEFT, top, x_of(plot, row->pairs.ratio) - LEFT, (int)BAR_HEIGHT, style);
     put_line(out, (const double[]){x_of(plot, row->pairs.ratio_low), middle},
              (const double[]){x_of(plot, row->pairs.ratio_high), middle}, "range");
+    (void)snprintf(text, sizeof(text), "%.3f", row->pairs.ratio);
+    put_label(out, RATIO_AT, middle + 4, is_missed ? "figure alarm" : "figure", text);
     if (row->bar > 0) {
         const double x = x_of(plot, row->bar);
         put_line(out, (const double[]){x, top - 4}, (const double[]){x, top + BAR_HEIGHT + 4},
                  "bar");
-        (void)snprintf(text, sizeof(text), "%.3f   needs %.2f   %s", row->pairs.ratio, row->bar,
-                       bench_row_verdict(row));
-    } else {
-        (void)snprintf(text, sizeof(text), "%.3f", row->pairs.ratio);
+        (void)snprintf(text, sizeof(text), "%.2f", row->bar);
+        put_label(out, NEEDS_AT, middle + 4, "figure", text);
+        put_label(out, VERDICT_AT, middle + 4, is_missed ? "figure alarm" : "figure",
+                  bench_row_verdict(row));
     }
-    put_label(out, LEFT + PLOT_WIDTH + 14, middle + 4, is_missed ? "figure alarm" : "figure",
-              text);
 }
 
 static void put_head(const struct plot *plot, const struct bench_report *report, int height)
@@ -163,8 +168,8 @@ static void put_foot(const struct plot *plot, const struct bench_report *report)
     (void)snprintf(text, sizeof(text), "%s. Load %.2f before, %.2f after.", facts->servers,
                    facts->load_before, facts->load_after);
     put_label(plot->out, 20, plot->bottom + 42, "note", text);
-    (void)snprintf(text, sizeof(text), "Against %.*s; builds and flags: bench.txt.",
-                   (int)strcspn(facts->baseline, "("), facts->baseline);
+    (void)snprintf(text, sizeof(text), "Against %.*s. Builds and flags: bench.txt.",
+                   (int)strcspn(facts->baseline, "(") - 1, facts->baseline);
     put_label(plot->out, 20, plot->bottom + 58, "note", text);
 }
 

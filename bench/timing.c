@@ -13,11 +13,11 @@
 struct worker {
     struct bench_side *side;
     pthread_barrier_t *start;
-    uint32_t index;
     uint64_t length_ns;
     uint64_t started_ns;
     uint64_t ended_ns;
     uint64_t n_ops;
+    uint32_t index;
     bool is_ok;
 };
 
@@ -111,7 +111,7 @@ static void run_threads(struct worker *workers, uint32_t n)
 bool bench_slice(struct bench_side *side, double seconds, double *out_rate)
 {
     const uint32_t n = side->peer.n_threads;
-    struct worker workers[BENCH_MAX_THREADS];
+    struct worker workers[BENCH_MAX_THREADS] = {0};
     for (uint32_t i = 0; i < n; i++) {
         workers[i] = (struct worker){
             .side = side, .index = i, .length_ns = (uint64_t)(seconds * 1e9)};
@@ -143,9 +143,9 @@ bool bench_slice(struct bench_side *side, double seconds, double *out_rate)
 bool bench_compare(struct bench_side *ours, struct bench_side *base,
                    const struct bench_method *method, struct bench_pairs *out)
 {
-    double ours_rates[BENCH_MAX_PAIRS];
-    double base_rates[BENCH_MAX_PAIRS];
-    double ratios[BENCH_MAX_PAIRS];
+    double ours_rates[BENCH_MAX_PAIRS] = {0};
+    double base_rates[BENCH_MAX_PAIRS] = {0};
+    double ratios[BENCH_MAX_PAIRS] = {0};
     for (uint32_t i = 0; i < method->n_pairs; i++) {
         const bool is_ours_first = i % 2 == 0;
         if (is_ours_first && !bench_slice(ours, method->slice_s, &ours_rates[i])) {
@@ -161,8 +161,8 @@ bool bench_compare(struct bench_side *ours, struct bench_side *base,
     }
     out->ours_rate = bench_median(ours_rates, method->n_pairs);
     out->base_rate = bench_median(base_rates, method->n_pairs);
-    out->ratio = bench_median(ratios, method->n_pairs); /* Sorts: the ends are low and high. */
-    out->ratio_low = ratios[0];
-    out->ratio_high = ratios[method->n_pairs - 1];
+    out->ratio = bench_median(ratios, method->n_pairs); /* Sorts. */
+    out->ratio_low = ratios[method->n_pairs / 4];
+    out->ratio_high = ratios[method->n_pairs - 1 - method->n_pairs / 4];
     return true;
 }
