@@ -35,10 +35,11 @@ struct faci_reader {
         FACI_READER_ATTRIBUTE
     } part;
     unsigned skip_depth;      /* aggregates open below which a push or attribute is skipped */
-    uint64_t reply_bytes;     /* payload and headers of the current reply so far */
+    uint64_t reply_bytes;     /* bytes consumed of the current reply or push; 0 between two */
     uint64_t max_reply_bytes; /* limit of the above */
     uint64_t max_blob_bytes;  /* limit of one bulk string */
-    const char *error_text;   /* a constant, after MALFORMED or TOO_LARGE */
+    const char *error_text;   /* a constant, after MALFORMED or TOO_LARGE; else "" */
+    enum faci_read_result failed; /* MALFORMED or TOO_LARGE, for good; else MORE */
 };
 
 void faci_reader_init(struct faci_reader *reader, uint64_t max_blob_bytes,

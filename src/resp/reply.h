@@ -4,12 +4,15 @@
 #ifndef FACI_RESP_REPLY_H
 #define FACI_RESP_REPLY_H
 
+#include "resp/reader.h"
 #include "resp/sink.h"
 
 #include <faciliter/alloc.h>
 #include <faciliter/reply.h>
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct fac_reply {
     fac_reply_type type;
@@ -20,17 +23,24 @@ struct fac_reply {
     size_t n_children;
 };
 
+/* What fac_reply_free() is given: a reply outlives its cache, so it carries the allocator. */
+struct faci_reply_root {
+    fac_reply reply; /* first: the handle of the root */
+    fac_allocator alloc;
+};
+
 struct faci_reply_sink {
     struct faci_sink sink;      /* first */
     const fac_allocator *alloc; /* borrowed while the sink lives */
     struct faci_reply_root *root;
     bool is_out_of_memory;
-    /* Private to reply.c from here on. */
-    fac_reply *open[33]; /* the chain of aggregates being filled */
-    unsigned depth;
-    fac_reply *current; /* whose text arrives */
-    size_t text_cap;
-    size_t children_cap[33]; /* allocated children of open[i] */
+    /* Private to reply.c from here on. open[d] waits for children at depth d + 1. */
+    fac_reply *open[FACI_READ_DEPTH_MAX];
+    size_t children_cap[FACI_READ_DEPTH_MAX]; /* allocated */
+    size_t children_due[FACI_READ_DEPTH_MAX]; /* announced */
+    fac_reply *current;                       /* whose text arrives */
+    size_t text_cap;                          /* allocated, without the NUL */
+    size_t text_due;                          /* announced; SIZE_MAX: not known */
 };
 
 void faci_reply_sink_init(struct faci_reply_sink *sink, const fac_allocator *alloc);
@@ -40,5 +50,8 @@ fac_reply *faci_reply_sink_take(struct faci_reply_sink *sink);
 
 /* Drop what was built. Fine after take, and on a sink never used. */
 void faci_reply_sink_fini(struct faci_reply_sink *sink);
+
+/* Free a root and all below it; NULL is fine. */
+void faci_reply_free(fac_reply *reply);
 
 #endif

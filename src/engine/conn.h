@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* engine/conn.h — one connection: its stream, its buffers, and the slots of the requests that are
+ * under way on it. Owned by one caller at a time (the pool sees to that); only faci_conn_shut()
+ * may come from any thread. */
+#ifndef FACI_ENGINE_CONN_H
+#define FACI_ENGINE_CONN_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "engine/command.h"
+#include "net/stream.h"
+#include "resp/reader.h"
+
+#include <faciliter/alloc.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    FACI_CONN_SLOTS = 128,            /* requests under way on one connection */
+    FACI_CONN_RX_BYTES = 16 * 1024,   /* what one receive takes at first */
+    FACI_CONN_RX_MAX_BYTES = 1 << 18, /* and at most, while large replies come */
+    FACI_CONN_COPY_BYTES = 64 * 1024, /* larger arguments are sent from the caller's memory */
+    FACI_CONN_TEXT_BYTES = 160,       /* kept of an error's or a status' text */
+};
+
+/* What a server told of itself when the connection was set up. */
+struct faci_identity {
+    char server[24];
+    char version[24];
+    char role[16];
+    uint32_t protocol; /* 2 or 3 */
+};
+
+/* One engine's settings. Strings are borrowed from whoever made the engine. */
+struct faci_engine_config {
+    const fac_allocator *alloc;
+    struct faci_log log;
+    const char *unix_socket; /* NULL: TCP */
+    const char *host;
+    uint16_t port;
+    uint32_t db;
+    const char *username;      /* NULL: none */
+    const char *password;      /* NULL: none */
+    const char *password_file; /* NULL: none */
+    uint32_t max_connections;
+    uint32_t timeout_ms;
+    bool retry_on_timeout;
+    uint64_t max_value_bytes; /* of one bulk string in a reply */
+};
+
+/*
+ * A request under way. Slots belong to the connection and are recycled; the caller holds one from
+ * submit to release.
+ *
+ *   FREE --submit--> WAITING --reply complete--> DONE --release--> FREE
+ *                       `-- connection dies: stays WAITING, wait() fails for it
+ */
+struct faci_slot {
+    enum {
+        FACI_SLOT_FREE,
+        FACI_SLOT_WAITING,
+        FACI_SLOT_DONE
+    } state;
+    const struct faci_command *command;
+    struct faci_sink *sink; /* where the reply goes, NULL: nowhere */
+    uint64_t max_reply_bytes;
+    fac_reply_type type; /* of the reply itself */
+    int64_t number;      /* its integer, or its count */
+    size_t text_len;     /* of an ERROR or a STATUS, cut to fit */
+    char text[FACI_CONN_TEXT_BYTES];
+};
+
+struct faci_conn {
+    const struct faci_engine_config *config;
+    struct faci_stream stream;
+    struct faci_reader reader;
+    struct faci_sink head_sink; /* what the reader calls: passes on to the oldest slot's sink */
+    struct faci_identity identity;
+
+    struct faci_buf tx; /* frames not yet sent */
+    unsigned char *rx;
+    size_t rx_cap;
+
+    /* A ring: slots[first % n] is the oldest not released, next is where a new one goes; the
+     * oldest WAITING one is `due`. first <= due <= next. */
+    struct faci_slot slots[FACI_CONN_SLOTS];
+    size_t first;
+    size_t due;
+    size_t next;
+
+    bool is_ready;    /* the handshake is over */
+    bool is_dead;     /* the stream's position is in doubt, or it ended: nothing is matched */
+    uint64_t n_sent;  /* bytes given to the kernel */
+    fac_status death; /* why: valid when is_dead */
+    int death_errno;  /* the same */
+    const char *death_text;
+
+    /* The pool's. */
+    struct faci_conn *prev;
+    struct faci_conn *next_all;
+    struct faci_conn *next_idle;
+    int64_t idle_since_ns;
+};
+
+/* A connection that is not connected. NULL: no memory. */
+struct faci_conn *faci_conn_new(const struct faci_engine_config *config);
+
+/* Connect and shake hands; on failure the connection is dead. FAC_OK, FAC_E_UNAVAILABLE,
+ * FAC_E_TIMEOUT, FAC_E_AUTH, FAC_E_CONFIG, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_CLOSED, FAC_E_NOMEM. */
+fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
+                          int64_t deadline_ns, fac_error *err);
+
+/* Closes what is open. NULL is fine. */
+void faci_conn_free(struct faci_conn *conn);
+
+/* Nothing more is matched on it. Allocates nothing, takes no lock. `text` is a constant. */
+void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text);
+
+/* Report why it is dead. */
+fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err);
+
+/* Whether another caller may have it: alive, nothing under way, between two replies. */
+bool faci_conn_is_reusable(const struct faci_conn *conn);
+
+/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
+ * or a reply nobody asked for, kills it. */
+bool faci_conn_is_alive(struct faci_conn *conn);
+
+/* Give back memory that a large reply or request took. */
+void faci_conn_shrink(struct faci_conn *conn);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* engine/gate.h — whether a connection may be tried now. While the server is down, one attempt at
+ * a time, and only at the back-off's moments; everybody else is told at once. Pure: the time is
+ * given. Guarded by the pool's lock. */
+#ifndef FACI_ENGINE_GATE_H
+#define FACI_ENGINE_GATE_H
+
+#include "engine/backoff.h"
+
+#include <faciliter/error.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct faci_gate {
+    struct faci_backoff start;   /* before the first success: 1 s doubling to 30 s */
+    struct faci_backoff restart; /* after it: 50 ms doubling to 2 s */
+    bool was_up;                 /* it has been reached once */
+    bool is_down;                /* the last attempt failed */
+    bool is_trying;              /* while down: somebody tries now */
+    int64_t next_at_ns;          /* while down: no attempt before */
+    int64_t failed_at_ns;        /* the last failure */
+    int64_t up_since_ns;         /* the last change from down to up */
+    fac_error why;               /* the last failure */
+};
+
+void faci_gate_init(struct faci_gate *gate, uint64_t seed);
+
+/* True: go on and try, then report how it went. False: `err` says what failed last. */
+bool faci_gate_enter(struct faci_gate *gate, int64_t now_ns, fac_error *err);
+
+/* Whether enter() would say yes. */
+bool faci_gate_is_open(const struct faci_gate *gate, int64_t now_ns);
+
+void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns);
+
+/* An attempt that began at `began_ns` failed. One that began before another's failure was noted
+ * is the same event: it does not lengthen the pause. */
+void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
+                    const fac_error *why);
+
+/* An attempt ended early for a reason of its caller's: it says nothing of the server. */
+void faci_gate_abandon(struct faci_gate *gate);
+
+#endif

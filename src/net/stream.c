@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* net/stream.c — sockets with absolute deadlines.
+ *
+ * Design notes. The socket blocks, with a receive timeout (the backstop) set once: a caller with
+ * more time than that waits in recv itself and needs no poll. The timeout may fire late and makes
+ * recv return EINTR under SA_RESTART too; both lead back to the deadline, which is recomputed. A
+ * caller with less time polls first. Sends never block. */
+#include "net/stream.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+void faci_stream_init(struct faci_stream *stream)
+{
+    *stream = (struct faci_stream){.fd = -1};
+    faci_mutex_init(&stream->lock);
+}
+
+static void close_fd(struct faci_stream *stream)
+{
+    faci_mutex_lock(&stream->lock);
+    if (stream->fd >= 0) {
+        (void)close(stream->fd);
+        stream->fd = -1;
+    }
+    faci_mutex_unlock(&stream->lock);
+}
+
+void faci_stream_fini(struct faci_stream *stream)
+{
+    close_fd(stream);
+    faci_mutex_fini(&stream->lock);
+}
+
+void faci_stream_shut(struct faci_stream *stream)
+{
+    faci_mutex_lock(&stream->lock);
+    stream->is_shut = true;
+    if (stream->fd >= 0) {
+        (void)shutdown(stream->fd, SHUT_RDWR);
+    }
+    faci_mutex_unlock(&stream->lock);
+}
+
+static bool is_shut(struct faci_stream *stream)
+{
+    faci_mutex_lock(&stream->lock);
+    bool is = stream->is_shut;
+    faci_mutex_unlock(&stream->lock);
+    return is;
+}
+
+/* Options that help but are not needed: a failure to set one is no failure. */
+static void set_options(struct faci_stream *stream, int family, uint32_t timeout_ms)
+{
+    int on = 1;
+    if (family != AF_UNIX) {
+        (void)setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        (void)setsockopt(stream->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+#ifdef TCP_USER_TIMEOUT
+        unsigned user_timeout_ms = timeout_ms;
+        (void)setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
+                         sizeof(user_timeout_ms));
+#endif
+    }
+    /* A quarter of the usual wait: an attempt has at least half of it, so it waits in recv. */
+    uint32_t backstop_ms = timeout_ms / 4 > 0 ? timeout_ms / 4 : 1;
+    struct timeval backstop = {.tv_sec = (time_t)(backstop_ms / 1000),
+                               .tv_usec = (suseconds_t)(backstop_ms % 1000) * 1000};
+    if (setsockopt(stream->fd, SOL_SOCKET, SO_RCVTIMEO, &backstop, sizeof(backstop)) == 0) {
+        stream->backstop_ns = (int64_t)backstop_ms * FACI_NS_PER_MS;
+    }
+}
+
+static int open_socket(struct faci_stream *stream, int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    faci_mutex_lock(&stream->lock);
+    stream->fd = fd;
+    bool was_shut = stream->is_shut;
+    faci_mutex_unlock(&stream->lock);
+    return was_shut ? ECANCELED : 0;
+}
+
+/* 0, or the system's error number; ETIMEDOUT at the deadline. */
+static int finish_connect(struct faci_stream *stream, int64_t deadline_ns)
+{
+    if (faci_stream_wait(stream, true, deadline_ns) == FACI_READY_LATE) {
+        return ETIMEDOUT;
+    }
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
+        return errno;
+    }
+    return error;
+}
+
+static int connect_one(struct faci_stream *stream, const struct faci_address *address,
+                       uint32_t timeout_ms, int64_t deadline_ns)
+{
+    int error = open_socket(stream, address->storage.ss_family);
+    if (error != 0) {
+        return error;
+    }
+    if (connect(stream->fd, (const struct sockaddr *)&address->storage, address->len) != 0) {
+        error = errno;
+        if (error == EINPROGRESS || error == EINTR) {
+            error = finish_connect(stream, deadline_ns);
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    set_options(stream, address->storage.ss_family, timeout_ms);
+    int flags = fcntl(stream->fd, F_GETFL);
+    if (flags < 0 || fcntl(stream->fd, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+        return errno;
+    }
+    /* Shut while it connected: shutdown() of an unconnected socket left no trace on it. */
+    return is_shut(stream) ? ECANCELED : 0;
+}
+
+fac_status faci_stream_connect(struct faci_stream *stream,
+                               const struct faci_addresses *addresses, uint32_t timeout_ms,
+                               int64_t deadline_ns, fac_error *err)
+{
+    int error = EADDRNOTAVAIL;
+    for (size_t i = 0; i < addresses->n; i++) {
+        int64_t left_ns = faci_clock_left_ns(deadline_ns);
+        if (left_ns == 0) {
+            error = ETIMEDOUT;
+            break;
+        }
+        int64_t share_ns = left_ns / (int64_t)(addresses->n - i);
+        error = connect_one(stream, &addresses->list[i], timeout_ms,
+                            faci_clock_now_ns() + share_ns);
+        if (error == 0) {
+            return FAC_OK;
+        }
+        close_fd(stream);
+        if (is_shut(stream)) {
+            return faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
+        }
+    }
+    char text[96];
+    fac_status st = error == ETIMEDOUT ? FAC_E_TIMEOUT : FAC_E_UNAVAILABLE;
+    return faci_fail(err, st, error, "cannot connect: %s",
+                     faci_errno_text(error, text, sizeof(text)));
+}
+
+ssize_t faci_stream_send_some(struct faci_stream *stream, const struct iovec *parts,
+                              int n_parts)
+{
+    struct msghdr message = {0};
+    message.msg_iov = (struct iovec *)(uintptr_t)parts; /* sendmsg only reads them */
+    message.msg_iovlen = (size_t)n_parts;
+    ssize_t n = 0;
+    do {
+        n = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+ssize_t faci_stream_receive_some(struct faci_stream *stream, void *buf, size_t cap)
+{
+    ssize_t n = 0;
+    do {
+        n = recv(stream->fd, buf, cap, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
+                            int64_t deadline_ns)
+{
+    for (;;) {
+        int64_t left_ns = faci_clock_left_ns(deadline_ns);
+        ssize_t n = 0;
+        if (stream->backstop_ns > 0 && left_ns >= stream->backstop_ns) {
+            n = recv(stream->fd, buf, cap, 0);
+        } else if (faci_stream_wait(stream, false, deadline_ns) == FACI_READY_LATE) {
+            errno = ETIMEDOUT;
+            return -1;
+        } else {
+            n = recv(stream->fd, buf, cap, MSG_DONTWAIT);
+        }
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            return n;
+        }
+    }
+}
+
+unsigned faci_stream_wait(struct faci_stream *stream, bool wants_write, int64_t deadline_ns)
+{
+    struct pollfd poll_fd = {.fd = stream->fd, .events = POLLIN};
+    if (wants_write) {
+        poll_fd.events |= POLLOUT;
+    }
+    for (;;) {
+        struct timespec left = faci_clock_timespec(faci_clock_left_ns(deadline_ns));
+        int n = ppoll(&poll_fd, 1, &left, NULL);
+        if (n > 0) {
+            unsigned ready = 0;
+            if ((poll_fd.revents & ~POLLOUT) != 0) {
+                ready |= FACI_READY_READ;
+            }
+            if ((poll_fd.revents & POLLOUT) != 0) {
+                ready |= FACI_READY_WRITE;
+            }
+            return ready;
+        }
+        if (n == 0 || errno != EINTR) {
+            return n == 0 ? FACI_READY_LATE : FACI_READY_READ;
+        }
+    }
+}
