@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api/about.c — the public verbs that are not about keys: clear, health, stats, command. */
-#include "api/handle.h"
+#include "api/cache.h"
 
 #include "base/error.h"
 

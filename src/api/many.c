@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api/many.c — the public verbs of many keys. */
-#include "api/handle.h"
+#include "api/cache.h"
 
 #include "base/error.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api/verbs.c — the public verbs of one key: check pointers, enter, ask policy, count, leave. */
-#include "api/handle.h"
+#include "api/cache.h"
 
 #include "base/error.h"
 

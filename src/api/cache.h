@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* api/handle.h — the inside of fac_cache, and how a public call enters and leaves it. For api/
+/* api/cache.h — the inside of fac_cache, and how a public call enters and leaves it. For api/
  * only. */
-#ifndef FACI_API_HANDLE_H
-#define FACI_API_HANDLE_H
+#ifndef FACI_API_CACHE_H
+#define FACI_API_CACHE_H
 
 #include "backend/backend.h"
 #include "base/counter.h"
@@ -22,7 +22,7 @@ enum faci_count {
     FACI_COUNT_TIMEOUTS,
     FACI_COUNT_KINDS,
 };
-_Static_assert(FACI_COUNT_KINDS <= FACI_COUNTER_SLOTS, "one slot for each kind");
+_Static_assert((int)FACI_COUNT_KINDS <= (int)FACI_COUNTER_SLOTS, "one slot for each kind");
 
 struct fac_cache {
     /* References of the caller's, and one for each call in flight: the last to go frees. */

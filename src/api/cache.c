@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* api/handle.c — opening, counting and ending handles; entering and leaving calls. */
-#include "api/handle.h"
+/* api/cache.c — opening, counting and ending handles; entering and leaving calls. */
+#include "api/cache.h"
 
 #include "base/assert.h"
 #include "base/error.h"
