@@ -21,12 +21,11 @@ enum {
 
 static atomic_size_t n_mallocs;
 
-/* The names under which glibc keeps the originals. NOLINTBEGIN(bugprone-reserved-identifier,
- * cert-dcl37-c) */
+/* The names under which glibc keeps the originals; its own headers have other parameters' names. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name) */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *block, size_t bytes);
-/* NOLINTEND */
 
 void *malloc(size_t bytes)
 {
@@ -45,6 +44,7 @@ void *realloc(void *block, size_t bytes)
     (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
     return __libc_realloc(block, bytes);
 }
+/* NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name) */
 
 /* --- The measured work ----------------------------------------------------------------------- */
 
