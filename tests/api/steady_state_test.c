@@ -22,7 +22,7 @@ enum {
 static atomic_size_t n_mallocs;
 
 /* The names under which glibc keeps the originals; its own headers have other parameters' names. */
-/* NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name) */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-*) */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *block, size_t bytes);
@@ -44,7 +44,7 @@ void *realloc(void *block, size_t bytes)
     (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
     return __libc_realloc(block, bytes);
 }
-/* NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name) */
+/* NOLINTEND(bugprone-reserved-identifier,readability-*) */
 
 /* --- The measured work ----------------------------------------------------------------------- */
 
