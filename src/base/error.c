@@ -47,7 +47,7 @@ void faci_error_clear(fac_error *err)
 }
 
 /* strerror_r comes in two forms: GNU's returns the text, POSIX's fills the buffer. */
-static const char *text_of_result(char *text, char *buf, size_t cap)
+static const char *text_of_result(const char *text, const char *buf, size_t cap)
 {
     (void)buf;
     (void)cap;

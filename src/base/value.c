@@ -27,6 +27,15 @@ size_t faci_value_footprint(const fac_allocator *alloc, size_t len)
     return sizeof(struct fac_value) + len + 1 + (is_libc(alloc) ? 0 : sizeof(*alloc));
 }
 
+static void set_len(fac_value *value, const fac_allocator *alloc, size_t len)
+{
+    value->len = len;
+    value->data[len] = '\0';
+    if (value->has_hook) {
+        memcpy(value->data + len + 1, alloc, sizeof(*alloc)); /* unaligned on purpose */
+    }
+}
+
 fac_value *faci_value_new(const fac_allocator *alloc, size_t len)
 {
     if (len > PTRDIFF_MAX / 2) {
@@ -38,12 +47,20 @@ fac_value *faci_value_new(const fac_allocator *alloc, size_t len)
     }
     atomic_init(&value->refs, 1U);
     value->has_hook = !is_libc(alloc);
-    value->len = len;
-    value->data[len] = '\0';
-    if (value->has_hook) {
-        memcpy(value->data + len + 1, alloc, sizeof(*alloc)); /* unaligned on purpose */
-    }
+    set_len(value, alloc, len);
     return value;
+}
+
+fac_value *faci_value_resize(fac_value *value, const fac_allocator *alloc, size_t len)
+{
+    if (len > PTRDIFF_MAX / 2) {
+        return NULL;
+    }
+    fac_value *moved = faci_mem_realloc(alloc, value, faci_value_footprint(alloc, len));
+    if (moved != NULL) {
+        set_len(moved, alloc, len);
+    }
+    return moved;
 }
 
 unsigned char *faci_value_data(fac_value *value)

@@ -22,6 +22,10 @@
 /* A value of `len` bytes, one reference, data not yet written but the NUL. NULL: no memory. */
 fac_value *faci_value_new(const fac_allocator *alloc, size_t len);
 
+/* Give a value with a single owner another length; bytes up to the shorter one stay. NULL without
+ * memory: the old value is unchanged. `alloc` is the one it was made with. */
+fac_value *faci_value_resize(fac_value *value, const fac_allocator *alloc, size_t len);
+
 /* Where its bytes are written, while it has a single owner. */
 unsigned char *faci_value_data(fac_value *value);
 

@@ -58,7 +58,11 @@ struct faci_engine_config {
  *                       `-- connection dies: stays WAITING, wait() fails for it
  */
 struct faci_slot {
-    enum { FACI_SLOT_FREE, FACI_SLOT_WAITING, FACI_SLOT_DONE } state;
+    enum {
+        FACI_SLOT_FREE,
+        FACI_SLOT_WAITING,
+        FACI_SLOT_DONE
+    } state;
     const struct faci_command *command;
     struct faci_sink *sink; /* where the reply goes, NULL: nowhere */
     uint64_t max_reply_bytes;
@@ -86,11 +90,11 @@ struct faci_conn {
     size_t due;
     size_t next;
 
-    bool is_ready;       /* the handshake is over */
-    bool is_dead;        /* the stream's position is in doubt, or it ended: nothing is matched */
-    uint64_t n_sent;     /* bytes given to the kernel */
-    fac_status death;    /* why: valid when is_dead */
-    int death_errno;     /* the same */
+    bool is_ready;    /* the handshake is over */
+    bool is_dead;     /* the stream's position is in doubt, or it ended: nothing is matched */
+    uint64_t n_sent;  /* bytes given to the kernel */
+    fac_status death; /* why: valid when is_dead */
+    int death_errno;  /* the same */
     const char *death_text;
 
     /* The pool's. */

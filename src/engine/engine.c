@@ -15,7 +15,9 @@
 
 #include <stdatomic.h>
 
-enum { ATTEMPTS_MAX = 3 };
+enum {
+    ATTEMPTS_MAX = 3
+};
 
 struct faci_engine {
     struct faci_engine_config config;
@@ -62,8 +64,8 @@ bool faci_engine_is_down(struct faci_engine *engine)
 fac_status faci_engine_connect(struct faci_engine *engine, int64_t deadline_ns, fac_error *err)
 {
     struct faci_conn *conn = NULL;
-    fac_status st =
-        faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, deadline_ns, &conn, err);
+    fac_status st = faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, deadline_ns, &conn,
+                                       err);
     if (st == FAC_OK) {
         faci_pool_give_back(&engine->pool, conn);
     }
@@ -73,9 +75,9 @@ fac_status faci_engine_connect(struct faci_engine *engine, int64_t deadline_ns, 
 /* --- Attempts ------------------------------------------------------------------------------- */
 
 struct attempt {
-    bool has_conn;   /* a connection was had */
-    bool has_sent;   /* bytes of this attempt were given to the kernel */
-    bool has_died;   /* the connection ended */
+    bool has_conn; /* a connection was had */
+    bool has_sent; /* bytes of this attempt were given to the kernel */
+    bool has_died; /* the connection ended */
 };
 
 /* What an attempt had when it may be made again; the rest of the time otherwise. */
@@ -104,8 +106,8 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     *attempt = (struct attempt){0};
     int64_t until_ns = attempt_deadline(engine, job, deadline_ns);
     struct faci_conn *conn = NULL;
-    fac_status st =
-        faci_pool_checkout(&engine->pool, how_to_check_out(job), until_ns, &conn, err);
+    fac_status st = faci_pool_checkout(&engine->pool, how_to_check_out(job), until_ns, &conn,
+                                       err);
     if (st < 0) {
         job->n_attempts++;
         return st;
@@ -146,8 +148,8 @@ static bool may_try_again(const struct faci_engine *engine, const struct faci_jo
     return !attempt->has_sent || job->retry != FACI_RETRY_NEVER;
 }
 
-fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job, int64_t deadline_ns,
-                           fac_error *err)
+fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
+                           int64_t deadline_ns, fac_error *err)
 {
     job->n_attempts = 0;
     job->was_resent = false;

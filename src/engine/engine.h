@@ -46,7 +46,8 @@ bool faci_engine_is_down(struct faci_engine *engine);
 struct faci_job {
     enum faci_retry retry;
     bool is_write;
-    fac_status (*run)(struct faci_conn *conn, void *context, int64_t deadline_ns, fac_error *err);
+    fac_status (*run)(struct faci_conn *conn, void *context, int64_t deadline_ns,
+                      fac_error *err);
     void *context;
     unsigned n_attempts; /* set by faci_engine_run: how often `run` was called */
     bool was_resent;     /* set likewise: bytes of an earlier attempt may have arrived */
@@ -57,8 +58,8 @@ struct faci_job {
  * FAC_E_CONFIG, FAC_E_PROTOCOL, FAC_E_TOO_LARGE, FAC_E_NOMEM, FAC_E_CLOSED. err->maybe_applied is
  * set for a writing job of which bytes were sent and an answer is missing.
  */
-fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job, int64_t deadline_ns,
-                           fac_error *err);
+fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
+                           int64_t deadline_ns, fac_error *err);
 
 /* A job of one request. `*out` is the answered slot; `out_resent` may be NULL. */
 fac_status faci_engine_call(struct faci_engine *engine, const struct faci_request *request,

@@ -147,8 +147,7 @@ static fac_status greet_resp3(struct faci_conn *conn, const char *password, int6
     struct faci_reply_sink sink;
     faci_reply_sink_init(&sink, conn->config->alloc);
     struct greeting greeting = {0};
-    fac_status st =
-        submit_greeting(conn, password, &sink.sink, deadline_ns, &greeting, err);
+    fac_status st = submit_greeting(conn, password, &sink.sink, deadline_ns, &greeting, err);
     if (st == FAC_OK) {
         st = receive_greeting(conn, &greeting, deadline_ns, out_refused, err);
     }
@@ -167,8 +166,8 @@ static fac_status greet_resp3(struct faci_conn *conn, const char *password, int6
 
 /* --- RESP2 ---------------------------------------------------------------------------------- */
 
-static fac_status authenticate(struct faci_conn *conn, const char *password, int64_t deadline_ns,
-                               fac_error *err)
+static fac_status authenticate(struct faci_conn *conn, const char *password,
+                               int64_t deadline_ns, fac_error *err)
 {
     const char *username = conn->config->username;
     if (password == NULL && username == NULL) {

@@ -10,6 +10,7 @@
 #include "engine/mux.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/server_error.h"
@@ -34,7 +35,8 @@ static bool is_kept_here(const struct faci_slot *slot)
     return slot->type == FAC_REPLY_ERROR || slot->type == FAC_REPLY_STATUS;
 }
 
-static void on_begin(struct faci_sink *sink, fac_reply_type type, int64_t number, unsigned depth)
+static void on_begin(struct faci_sink *sink, fac_reply_type type, int64_t number,
+                     unsigned depth)
 {
     struct faci_conn *conn = conn_of(sink);
     struct faci_slot *slot = due_slot(conn);
@@ -90,8 +92,8 @@ static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
     while (in < end && !conn->is_dead) {
         bool is_due = conn->due < conn->next;
         set_reply_limit(conn);
-        enum faci_read_result result =
-            faci_reader_feed(&conn->reader, &in, end, is_due ? &conn->head_sink : NULL);
+        enum faci_read_result result = faci_reader_feed(&conn->reader, &in, end,
+                                                        is_due ? &conn->head_sink : NULL);
         switch (result) {
         case FACI_READ_REPLY:
             if (!conn->is_dead) {
@@ -145,7 +147,7 @@ void faci_mux_drain(struct faci_conn *conn)
 {
     while (!conn->is_dead) {
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        if (n < 0 && errno == EAGAIN) {
             return;
         }
         take_in(conn, n);
@@ -170,7 +172,7 @@ static void wait_to_send(struct faci_conn *conn, int64_t deadline_ns)
         faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
     } else if ((ready & FACI_READY_READ) != 0) {
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+        if (n >= 0 || errno != EAGAIN) {
             take_in(conn, n);
         }
     }
@@ -194,7 +196,7 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
         ssize_t n = faci_stream_send_some(&conn->stream, parts, n_parts);
         if (n >= 0) {
             consume_sent(conn, &extra, (size_t)n);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        } else if (errno == EAGAIN) {
             wait_to_send(conn, deadline_ns);
         } else {
             /* The server may have said why before it closed: that answers the requests. */
@@ -244,7 +246,8 @@ static fac_status submit_in_pieces(struct faci_conn *conn, const struct faci_req
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
     *out = push_slot(conn, request);
-    tx->end = (size_t)(faci_resp_put_header(tx->data + tx->end, '*', request->n_args) - tx->data);
+    tx->end = (size_t)(faci_resp_put_header(tx->data + tx->end, '*', request->n_args) -
+                       tx->data);
     fac_status st = FAC_OK;
     for (size_t i = 0; i < request->n_args && st == FAC_OK; i++) {
         const struct faci_arg *arg = &request->args[i];
@@ -289,8 +292,8 @@ fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *re
         !faci_buf_reserve(&conn->tx, bytes)) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    unsigned char *end =
-        faci_resp_put_frame(conn->tx.data + conn->tx.end, request->args, request->n_args);
+    unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, request->args,
+                                             request->n_args);
     conn->tx.end = (size_t)(end - conn->tx.data);
     *out = push_slot(conn, request);
     return FAC_OK;
@@ -310,8 +313,7 @@ fac_status faci_mux_wait(struct faci_conn *conn, struct faci_slot *slot, int64_t
         if (conn->is_dead) {
             return faci_conn_fail(conn, err);
         }
-        take_in(conn,
-                faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, deadline_ns));
+        take_in(conn, faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, deadline_ns));
     }
     return FAC_OK;
 }
@@ -320,8 +322,7 @@ fac_status faci_mux_result(const struct faci_slot *slot, fac_error *err)
 {
     faci_assert(slot->state == FACI_SLOT_DONE);
     if (slot->type == FAC_REPLY_ERROR) {
-        return faci_server_error(err, slot->command->name,
-                                 fac_mem(slot->text, slot->text_len));
+        return faci_server_error(err, slot->command->name, fac_mem(slot->text, slot->text_len));
     }
     return FAC_OK;
 }

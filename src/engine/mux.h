@@ -15,7 +15,8 @@
 
 struct faci_request {
     const struct faci_command *command;
-    const struct faci_arg *args; /* the command's name among them; borrowed until submit returns */
+    const struct faci_arg
+        *args; /* the command's name among them; borrowed until submit returns */
     size_t n_args;
     struct faci_sink *sink;   /* gets the reply if it is no error; lives until release or the
                                  connection's death; NULL: only the slot's own fields matter */

@@ -15,8 +15,8 @@
 #include "base/random.h"
 
 enum {
-    PEEK_AFTER_MS = 1000,    /* idle for longer: the server may have closed it */
-    FAIR_CONNECT_MS = 200,   /* a caller with less time says nothing of the server by leaving */
+    PEEK_AFTER_MS = 1000,  /* idle for longer: the server may have closed it */
+    FAIR_CONNECT_MS = 200, /* a caller with less time says nothing of the server by leaving */
 };
 
 struct faci_pool_waiter {
@@ -121,7 +121,8 @@ static void wake_all_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
 /* In a child of fork() every connection belongs to the parent, and the threads that had borrowed
  * or awaited one do not exist: our copies of the descriptors are closed, and not a byte is sent
  * on them. */
-static struct faci_conn *take_inherited_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
+static struct faci_conn *take_inherited_locked(struct faci_pool *pool)
+    FACI_REQUIRES(&pool->lock)
 {
     struct faci_conn *inherited = NULL;
     if (pool->fork_generation != faci_fork_generation()) {
@@ -156,8 +157,8 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
 {
     *pool = (struct faci_pool){.config = config, .max_waiters = FACI_POOL_WAITERS_MAX};
     if (config->unix_socket == NULL) {
-        fac_status st =
-            faci_resolver_new(config->alloc, config->host, config->port, &pool->resolver, err);
+        fac_status st = faci_resolver_new(config->alloc, config->host, config->port,
+                                          &pool->resolver, err);
         if (st < 0) {
             return st;
         }
@@ -213,7 +214,8 @@ bool faci_pool_is_closed(struct faci_pool *pool)
 static bool says_nothing_of_server(fac_status st, int64_t began_ns, int64_t deadline_ns)
 {
     return st == FAC_E_CLOSED || st == FAC_E_NOMEM ||
-           (st == FAC_E_TIMEOUT && deadline_ns < faci_clock_after_ms(began_ns, FAIR_CONNECT_MS));
+           (st == FAC_E_TIMEOUT &&
+            deadline_ns < faci_clock_after_ms(began_ns, FAIR_CONNECT_MS));
 }
 
 static void note_result(struct faci_pool *pool, const struct faci_conn *conn, fac_status st,
@@ -354,8 +356,8 @@ static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how
            faci_clock_now_ns() >= faci_clock_after_ms(conn->idle_since_ns, PEEK_AFTER_MS);
 }
 
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t deadline_ns,
-                              struct faci_conn **out, fac_error *err)
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+                              int64_t deadline_ns, struct faci_conn **out, fac_error *err)
 {
     for (;;) {
         fac_error why;
@@ -440,7 +442,8 @@ bool faci_pool_is_down(struct faci_pool *pool)
 void faci_pool_count(struct faci_pool *pool, struct faci_pool_counts *out)
 {
     out->connects = atomic_load_explicit(&pool->n_connects, memory_order_relaxed);
-    out->connect_failures = atomic_load_explicit(&pool->n_connect_failures, memory_order_relaxed);
+    out->connect_failures = atomic_load_explicit(&pool->n_connect_failures,
+                                                 memory_order_relaxed);
     out->disconnects = atomic_load_explicit(&pool->n_disconnects, memory_order_relaxed);
     faci_mutex_lock(&pool->lock);
     out->open = pool->n_all;

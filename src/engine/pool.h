@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FACI_POOL_WAITERS_MAX = 65536 }; /* callers that wait for a connection; more is BUSY */
+enum {
+    FACI_POOL_WAITERS_MAX = 65536
+}; /* callers that wait for a connection; more is BUSY */
 
 struct faci_pool_waiter;
 
@@ -67,8 +69,8 @@ void faci_pool_fini(struct faci_pool *pool);
  * deadline, connects within it.
  * FAC_OK, FAC_E_TIMEOUT, FAC_E_BUSY, FAC_E_CLOSED, FAC_E_NOMEM, or why it cannot connect.
  */
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t deadline_ns,
-                              struct faci_conn **out, fac_error *err);
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+                              int64_t deadline_ns, struct faci_conn **out, fac_error *err);
 
 /* Give it back; one that is dead or has something under way is closed. */
 void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn);

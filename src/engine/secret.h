@@ -7,7 +7,9 @@
 
 #include <faciliter/error.h>
 
-enum { FACI_SECRET_MAX_BYTES = 4096 };
+enum {
+    FACI_SECRET_MAX_BYTES = 4096
+};
 
 struct faci_secret {
     const char *text; /* NULL: no password */

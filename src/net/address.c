@@ -137,46 +137,45 @@ static struct job *job_new(const struct faci_resolver *resolver)
     return job;
 }
 
-/* The job to wait for, with a reference of the caller's: the one under way, or a new one. */
-static fac_status join_job(struct faci_resolver *resolver, struct job **out, fac_error *err)
+/* The lookup under way, with a reference of the caller's; NULL when there is none to wait for. */
+static struct job *join_running_locked(struct faci_resolver *resolver)
+    FACI_REQUIRES(&resolver->lock)
 {
-    fac_status st = FAC_OK;
-    faci_mutex_lock(&resolver->lock);
     struct job *job = resolver->job;
-    if (job != NULL) {
-        faci_mutex_lock(&job->lock);
-        bool is_usable = !job->has_ended && job->pid == getpid();
-        if (is_usable) {
-            job->refs++;
-        }
-        faci_mutex_unlock(&job->lock);
-        if (is_usable) {
-            *out = job;
-            goto done;
-        }
-        resolver->job = NULL;
-        job_unref(job);
-    }
-    job = job_new(resolver);
     if (job == NULL) {
-        st = faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
-        goto done;
+        return NULL;
+    }
+    faci_mutex_lock(&job->lock);
+    bool is_running = !job->has_ended && job->pid == getpid();
+    if (is_running) {
+        job->refs++;
+    }
+    faci_mutex_unlock(&job->lock);
+    return is_running ? job : NULL;
+}
+
+static fac_status start_job_locked(struct faci_resolver *resolver, struct job **out,
+                                   fac_error *err) FACI_REQUIRES(&resolver->lock)
+{
+    struct job *job = job_new(resolver);
+    if (job == NULL) {
+        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
     job->refs = 3; /* thread, resolver, caller: before any of them can let go */
     int rc = start_thread(job);
     if (rc != 0) {
         char text[96];
-        st = faci_fail(err, FAC_E_UNAVAILABLE, rc, "cannot start a name lookup: %s",
-                       faci_errno_text(rc, text, sizeof(text)));
         job->refs = 1;
         job_unref(job);
-        goto done;
+        return faci_fail(err, FAC_E_UNAVAILABLE, rc, "cannot start a name lookup: %s",
+                         faci_errno_text(rc, text, sizeof(text)));
+    }
+    if (resolver->job != NULL) {
+        job_unref(resolver->job);
     }
     resolver->job = job;
     *out = job;
-done:
-    faci_mutex_unlock(&resolver->lock);
-    return st;
+    return FAC_OK;
 }
 
 static fac_status wait_for_job(struct faci_resolver *resolver, struct job *job,
@@ -288,7 +287,13 @@ fac_status faci_resolver_lookup(struct faci_resolver *resolver, int64_t deadline
         return FAC_OK;
     }
     struct job *job = NULL;
-    fac_status st = join_job(resolver, &job, err);
+    fac_status st = FAC_OK;
+    faci_mutex_lock(&resolver->lock);
+    job = join_running_locked(resolver);
+    if (job == NULL) {
+        st = start_job_locked(resolver, &job, err);
+    }
+    faci_mutex_unlock(&resolver->lock);
     if (st < 0) {
         return st;
     }

@@ -196,7 +196,7 @@ ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
         } else {
             n = recv(stream->fd, buf, cap, MSG_DONTWAIT);
         }
-        if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
             return n;
         }
     }

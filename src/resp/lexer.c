@@ -374,6 +374,15 @@ static enum faci_lex_token refuse_line(struct faci_lexer *lx)
     return refuse(lx, type_of(lx)->error_text);
 }
 
+/* Where a line goes on that ends before `next`; a text byte stops it only behind its limit. */
+static uint8_t stop_at(uint8_t next)
+{
+    if (next == LINE_END) {
+        return LEX_LINE_LF;
+    }
+    return next == LINE_REFUSED ? LEX_REFUSED : LEX_OVERLONG;
+}
+
 static enum faci_lex_token on_line(struct faci_lexer *lx, const unsigned char **in,
                                    const unsigned char *end)
 {
@@ -384,9 +393,7 @@ static enum faci_lex_token on_line(struct faci_lexer *lx, const unsigned char **
     for (; at < end; at++) {
         uint8_t next = k_line_next[state][k_classes[*at]];
         if (next == LINE_END || next == LINE_REFUSED || left == 0) {
-            stop = next == LINE_END       ? LEX_LINE_LF
-                   : next == LINE_REFUSED ? LEX_REFUSED
-                                          : LEX_OVERLONG;
+            stop = stop_at(next);
             break;
         }
         state = next;

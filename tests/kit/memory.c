@@ -76,14 +76,14 @@ static void *reallocate(void *context, void *block, size_t bytes)
     }
     unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
     size_t before = size_of(raw);
-    raw = realloc(raw, bytes + HEADER_BYTES);
-    if (raw == NULL) {
+    unsigned char *moved = realloc(raw, bytes + HEADER_BYTES);
+    if (moved == NULL) {
         return NULL;
     }
     uncount(memory, before);
-    memcpy(raw, &bytes, sizeof(bytes));
+    memcpy(moved, &bytes, sizeof(bytes));
     count(memory, bytes);
-    return raw + HEADER_BYTES;
+    return moved + HEADER_BYTES;
 }
 
 static void release(void *context, void *block)

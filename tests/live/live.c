@@ -36,7 +36,7 @@ static const struct variant *find_variant(void)
         }
     }
     fail_msg("no variant %s", name);
-    return NULL;
+    return &k_variants[0];
 }
 
 static void start_server(struct live *live, const struct variant *variant,

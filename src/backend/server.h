@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* backend/server.h — shared by the files of the server backend, and by them only. */
+#ifndef FACI_BACKEND_SERVER_H
+#define FACI_BACKEND_SERVER_H
+
+#include "backend/backend.h"
+#include "base/sync.h"
+#include "engine/engine.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct faci_server {
+    struct faci_backend backend; /* first */
+    const struct faci_config *config;
+    struct faci_log log;
+    struct faci_engine *engines[2]; /* one for each choice of the config */
+    atomic_uint chosen;             /* which; n_choices while none has answered */
+};
+
+static inline struct faci_server *faci_server_of(struct faci_backend *backend)
+{
+    return (struct faci_server *)(void *)backend;
+}
+
+/* The engine in use: the chosen one, the first while none is. */
+struct faci_engine *faci_server_engine(struct faci_server *server);
+const struct faci_settings *faci_server_settings(struct faci_backend *backend);
+
+/* One bulk string of an argument list. */
+static inline struct faci_arg faci_arg_text(const char *text)
+{
+    return (struct faci_arg){fac_str(text), {NULL, 0}};
+}
+static inline struct faci_arg faci_arg_key(const struct faci_key *key)
+{
+    return (struct faci_arg){key->prefix, key->name};
+}
+static inline struct faci_arg faci_arg_bytes(fac_bytes bytes)
+{
+    return (struct faci_arg){{NULL, 0}, bytes};
+}
+
+/* SET key value [PX ttl] [NX] into `args`; `text` is where the number is written. */
+enum {
+    FACI_SET_ARGS_MAX = 6
+};
+size_t faci_server_set_args(const struct faci_key *key, fac_bytes value, int64_t ttl_ms,
+                            enum faci_set_mode mode, struct faci_arg args[FACI_SET_ARGS_MAX],
+                            char *text);
+
+/* server_batch.c */
+fac_status faci_server_get_many(struct faci_backend *backend, const struct faci_batch *batch,
+                                const struct faci_limits *limits, fac_error *err);
+fac_status faci_server_set_many(struct faci_backend *backend, const struct faci_batch *batch,
+                                const struct faci_limits *limits, fac_error *err);
+fac_status faci_server_remove_many(struct faci_backend *backend, const struct faci_batch *batch,
+                                   const struct faci_limits *limits, fac_error *err);
+
+/* server_admin.c */
+fac_status faci_server_clear(struct faci_backend *backend, fac_bytes prefix,
+                             const struct faci_limits *limits, fac_clear_progress *progress,
+                             fac_error *err);
+fac_status faci_server_health(struct faci_backend *backend, const struct faci_limits *limits,
+                              fac_health *out, fac_error *err);
+void faci_server_stats(struct faci_backend *backend, fac_stats *out);
+fac_status faci_server_command(struct faci_backend *backend, const fac_bytes *args, size_t n,
+                               const struct faci_limits *limits, fac_reply **out,
+                               fac_error *err);
+
+#endif

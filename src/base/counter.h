@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* base/counter.h — counters that many threads add to: each thread in one of a few stripes, a cache
+ * line each, so that counting costs no line its owner. */
+#ifndef FACI_BASE_COUNTER_H
+#define FACI_BASE_COUNTER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+    FACI_COUNTER_STRIPES = 8,
+    FACI_COUNTER_SLOTS = 8, /* of 8 bytes: one cache line */
+};
+
+struct faci_counters {
+    struct {
+        _Alignas(64) atomic_ullong slots[FACI_COUNTER_SLOTS];
+    } stripes[FACI_COUNTER_STRIPES];
+};
+
+/* `slot` is 0 to FACI_COUNTER_SLOTS - 1; the user gives them names. */
+void faci_counter_add(struct faci_counters *counters, unsigned slot, uint64_t n);
+uint64_t faci_counter_sum(const struct faci_counters *counters, unsigned slot);
+
+#endif

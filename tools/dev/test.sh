@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# test.sh: the suite as users run it, under the sanitizers and under valgrind.
+
+# run_ctest PRESET [CTEST ARGUMENT…]: prints what fails, and ctest's summary.
+run_ctest() {
+    local preset=$1 log=build/$1/ctest.log status=0
+    shift
+    ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$test_jobs" "$@" \
+        >"$log" 2>&1 </dev/null || status=$?
+    if [ "$status" -ne 0 ]; then
+        grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+:.* Passed )' "$log" || true
+    fi
+    # A test that was skipped or not run has shown nothing.
+    if grep -E '\*\*\*(Skipped|Not Run|Disabled)|\(Skipped\)|\(Disabled\)' "$log"; then
+        die "tests were skipped: they prove nothing; all of ctest's output is in $log"
+    fi
+    [ "$status" -eq 0 ] || die "tests failed; all of ctest's output is in $log"
+    grep -E '^[0-9]+% tests passed|^Total Test time' "$log"
+}
+
+run_test() {
+    need_packages "${PACKAGES_TEST[@]}"
+    build_preset test
+    run_ctest test
+}
+
+run_sanitizer() {
+    local name=$1
+    need_packages "${PACKAGES_TEST[@]}"
+    build_preset "$name"
+    export FAC_TEST_SCALE=${FAC_TEST_SCALE:-10}
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    # Forking with threads about is something the library supports, so its tests do it.
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
+    say "the suite under $name, counts scaled to $FAC_TEST_SCALE %"
+    run_ctest "$name"
+}
+
+# The unit tests' programs one by one, each running all its tests: one start of valgrind each.
+run_valgrind() {
+    need_packages "${PACKAGES_VALGRIND[@]}"
+    build_preset test
+    export FAC_TEST_SCALE=${FAC_TEST_SCALE:-5}
+    local programs
+    programs=$(find build/test/tests/unit -type f -name 'unit_*' -perm -u+x | sort)
+    [ -n "$programs" ] || die "there are no unit tests in build/test"
+    say "$(printf '%s\n' "$programs" | wc -l) unit test programs under valgrind"
+    mkdir -p build/valgrind
+    printf '%s\n' "$programs" |
+        xargs -P "$n_processors" -I '{}' tools/dev/valgrind_one.sh '{}' ||
+        die "valgrind found errors, or a test failed"
+    say "valgrind found nothing"
+}
