@@ -37,22 +37,22 @@ static void log_choice(const struct faci_server *server, unsigned chosen)
 {
     const struct faci_settings *settings = &server->config->choices[chosen];
     char endpoint[160];
-    struct faci_identity identity;
-    faci_settings_endpoint(settings, endpoint, sizeof(endpoint));
-    faci_engine_identity(server->engines[chosen], &identity);
     if (chosen > 0) {
-        faci_log(&server->log, FAC_LOG_WARN, "the first choice did not answer: using %s",
+        faci_settings_endpoint(&server->config->choices[0], endpoint, sizeof(endpoint));
+        faci_log(&server->log, FAC_LOG_WARN, "%s did not answer: the second choice is taken",
                  endpoint);
     }
-    faci_log(&server->log, FAC_LOG_INFO, "connected to %s %s at %s (RESP%u)",
-             identity.server[0] != '\0' ? identity.server : "an unknown server",
-             identity.version, endpoint, identity.protocol);
+    struct faci_identity identity;
+    faci_engine_identity(server->engines[chosen], &identity);
+    faci_settings_endpoint(settings, endpoint, sizeof(endpoint));
     const char *asked = settings->family == FAC_VALKEY ? "valkey" : "redis";
-    if (server->config->provider != FAC_AUTO && identity.server[0] != '\0' &&
-        strcmp(identity.server, asked) != 0) {
-        faci_log(&server->log, FAC_LOG_WARN, "asked for %s and found %s: it will do", asked,
-                 identity.server);
-    }
+    bool is_other = server->config->provider != FAC_AUTO && identity.server[0] != '\0' &&
+                    strcmp(identity.server, asked) != 0;
+    faci_log(&server->log, is_other ? FAC_LOG_WARN : FAC_LOG_INFO,
+             "connected to %s %s at %s (RESP%u)%s%s",
+             identity.server[0] != '\0' ? identity.server : "an unknown server",
+             identity.version, endpoint, identity.protocol, is_other ? ", asked for " : "",
+             is_other ? asked : "");
 }
 
 /* The other endpoint is for a server that is not there: not for one that refuses us. */

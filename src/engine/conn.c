@@ -3,11 +3,11 @@
 #include "engine/conn.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/handshake.h"
 #include "engine/mux.h"
+#include "engine/secret.h"
 
 #include <string.h>
 
@@ -41,30 +41,47 @@ void faci_conn_free(struct faci_conn *conn)
     }
 }
 
+/* Which server it was that could not be reached. */
+static fac_status fail_to_connect(const struct faci_engine_config *config, fac_status st,
+                                  const fac_error *why, fac_error *err)
+{
+    if (config->unix_socket != NULL) {
+        return faci_fail(err, st, why->os_errno, "unix:%s: %s", config->unix_socket,
+                         why->message);
+    }
+    bool is_v6 = strchr(config->host, ':') != NULL;
+    return faci_fail(err, st, why->os_errno, "%s%s%s:%u: %s", is_v6 ? "[" : "", config->host,
+                     is_v6 ? "]" : "", (unsigned)config->port, why->message);
+}
+
 static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *resolver,
                                  int64_t deadline_ns, fac_error *err)
 {
+    const struct faci_engine_config *config = conn->config;
     struct faci_addresses addresses;
-    fac_status st = FAC_OK;
-    if (conn->config->unix_socket != NULL) {
-        st = faci_address_of_unix(conn->config->unix_socket, &addresses, err);
-    } else {
-        st = faci_resolver_lookup(resolver, deadline_ns, &addresses, err);
+    fac_error why;
+    fac_status st = config->unix_socket != NULL
+                        ? faci_address_of_unix(config->unix_socket, &addresses, &why)
+                        : faci_resolver_lookup(resolver, deadline_ns, &addresses, &why);
+    if (st == FAC_OK) {
+        st = faci_stream_connect(&conn->stream, &addresses, config->timeout_ms, deadline_ns,
+                                 &why);
     }
-    if (st < 0) {
-        return st;
-    }
-    return faci_stream_connect(&conn->stream, &addresses, conn->config->timeout_ms, deadline_ns,
-                               err);
+    return st == FAC_OK ? FAC_OK : fail_to_connect(config, st, &why, err);
 }
 
 fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
                           int64_t deadline_ns, fac_error *err)
 {
-    fac_status st = connect_stream(conn, resolver, deadline_ns, err);
+    struct faci_secret password;
+    fac_status st = faci_secret_load(&password, conn->config, err);
     if (st == FAC_OK) {
-        st = faci_handshake(conn, deadline_ns, err);
+        st = connect_stream(conn, resolver, deadline_ns, err);
     }
+    if (st == FAC_OK) {
+        st = faci_handshake(conn, password.text, deadline_ns, err);
+    }
+    faci_secret_fini(&password);
     if (st < 0) {
         faci_conn_poison(conn, st, 0, "it was never ready");
         return st;

@@ -11,7 +11,6 @@
 #include "base/number.h"
 #include "engine/identity.h"
 #include "engine/mux.h"
-#include "engine/secret.h"
 #include "engine/server_error.h"
 #include "resp/reply.h"
 
@@ -238,19 +237,14 @@ static fac_status greet_resp2(struct faci_conn *conn, const char *password, int6
     return st;
 }
 
-fac_status faci_handshake(struct faci_conn *conn, int64_t deadline_ns, fac_error *err)
+fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t deadline_ns,
+                          fac_error *err)
 {
-    struct faci_secret password;
-    fac_status st = faci_secret_load(&password, conn->config, err);
-    if (st < 0) {
-        return st;
-    }
     bool is_refused = false;
-    st = greet_resp3(conn, password.text, deadline_ns, &is_refused, err);
+    fac_status st = greet_resp3(conn, password, deadline_ns, &is_refused, err);
     if (st == FAC_OK && is_refused) {
-        st = greet_resp2(conn, password.text, deadline_ns, err);
+        st = greet_resp2(conn, password, deadline_ns, err);
     }
-    faci_secret_fini(&password);
     if (conn->tx.data != NULL) {
         explicit_bzero(conn->tx.data, conn->tx.cap); /* the password was in it */
     }
