@@ -98,24 +98,30 @@ static void print_table(FILE *out, const struct page_kind *kind)
     }
 }
 
+/* NULL after a complaint; else the caller frees it. */
 static char *read_page(const char *path)
 {
     FILE *in = fopen(path, "rb");
     char *text = calloc(1, PAGE_MAX_BYTES + 1);
     if (in == NULL || text == NULL) {
         (void)fprintf(stderr, "settings_doc: cannot read %s\n", path);
-        exit(2);
+        if (in != NULL) {
+            (void)fclose(in);
+        }
+        free(text);
+        return NULL;
     }
     size_t len = fread(text, 1, PAGE_MAX_BYTES, in);
     (void)fclose(in);
     if (len == PAGE_MAX_BYTES) {
         (void)fprintf(stderr, "settings_doc: %s is too long\n", path);
-        exit(2);
+        free(text);
+        return NULL;
     }
     return text;
 }
 
-/* The page with a fresh table; the caller frees it. */
+/* The page with a fresh table, which the caller frees; NULL after a complaint. */
 static char *renew(const char *path, const char *text)
 {
     size_t path_len = strlen(path);
@@ -125,31 +131,35 @@ static char *renew(const char *path, const char *text)
     const char *end = begin != NULL ? strstr(begin, kind->end) : NULL;
     if (end == NULL) {
         (void)fprintf(stderr, "settings_doc: %s lacks its two markers\n", path);
-        exit(2);
+        return NULL;
     }
     begin += strlen(kind->begin);
     char *page = NULL;
     size_t page_len = 0;
     FILE *out = open_memstream(&page, &page_len);
     if (out == NULL) {
-        exit(2);
+        (void)fprintf(stderr, "settings_doc: out of memory\n");
+        return NULL;
     }
     (void)fwrite(text, 1, (size_t)(begin - text), out);
     print_table(out, kind);
     (void)fputs(end, out);
     if (fclose(out) != 0) {
-        exit(2);
+        (void)fprintf(stderr, "settings_doc: out of memory\n");
+        free(page);
+        return NULL;
     }
     return page;
 }
 
-static void write_page(const char *path, const char *page)
+static int write_page(const char *path, const char *page)
 {
     FILE *out = fopen(path, "wb");
     if (out == NULL || fputs(page, out) < 0 || fclose(out) != 0) {
         (void)fprintf(stderr, "settings_doc: cannot write %s\n", path);
-        exit(2);
+        return 2;
     }
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -161,15 +171,17 @@ int main(int argc, char **argv)
     }
     const char *path = argv[argc - 1];
     char *text = read_page(path);
-    char *page = renew(path, text);
-    bool is_current = strcmp(text, page) == 0;
+    char *page = text != NULL ? renew(path, text) : NULL;
+    bool is_current = page != NULL && strcmp(text, page) == 0;
     int status = 0;
-    if (!is_current && is_check) {
+    if (page == NULL) {
+        status = 2;
+    } else if (!is_current && is_check) {
         (void)fprintf(stderr, "%s does not show settings.def: run settings_doc %s\n", path,
                       path);
         status = 1;
     } else if (!is_current) {
-        write_page(path, page);
+        status = write_page(path, page);
     }
     free(page);
     free(text);

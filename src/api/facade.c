@@ -75,12 +75,12 @@ const char *fac_default_error(void)
 
 /* The slot lock is only ever held for a moment: it is taken around the fork, so the child finds
  * the slots whole. The install lock may be held for long; in the child its holder is gone. */
-static void before_fork(void)
+static void before_fork(void) FACI_NO_LOCK_ANALYSIS
 {
     faci_mutex_lock(&slot_lock);
 }
 
-static void after_fork_in_parent(void)
+static void after_fork_in_parent(void) FACI_NO_LOCK_ANALYSIS
 {
     faci_mutex_unlock(&slot_lock);
 }

@@ -30,7 +30,7 @@ static const size_t k_field_ends[] = {
     END_OF(retry_on_timeout),
     END_OF(memory_bytes),
     END_OF(ignore_environment),
-    END_OF(allocator),
+    offsetof(fac_options, allocator) + sizeof(void *),
     END_OF(log),
     END_OF(log_context),
 };

@@ -313,8 +313,8 @@ static fac_status resolve_one(const struct resolver *r, enum faci_setting_id id)
  * silences both of all who come later. */
 static fac_status resolve_password(const struct resolver *r)
 {
-    struct found password;
-    struct found file;
+    struct found password = {.number = 0};
+    struct found file = {.number = 0};
     bool has_password = find_in_options(r, FACI_SETTING_PASSWORD, &password);
     bool has_file = find_in_options(r, FACI_SETTING_PASSWORD_FILE, &file);
     if (has_password && has_file) {

@@ -27,6 +27,7 @@ const char k_faci_masked[] = "********";
              uint64_t : FACI_FIELD_U64,    \
              default : FACI_FIELD_U32)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): these arguments are initialisers. */
 /* clang-format off */
 #define ENV_SERVER(suffix)        {"REDIS_" suffix, "VALKEY_" suffix, NULL}
 #define ENV_CACHE(suffix)         {NULL, NULL, "CACHE_" suffix}
@@ -56,6 +57,7 @@ const struct faci_setting_row k_faci_settings[FACI_SETTING_COUNT] = {
 #include "config/settings.def"
 };
 /* clang-format on */
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #undef DEFAULT_NONE
 #undef DEFAULT_TEXT

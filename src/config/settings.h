@@ -60,10 +60,10 @@ struct faci_setting_row {
     enum faci_setting_kind kind;
     enum faci_field_type option_type;
     enum faci_field_type target_type;
+    bool is_secret;
     size_t option_offset; /* in fac_options */
     size_t option_bytes;
     size_t target_offset; /* in struct faci_settings; SIZE_MAX for selectors */
-    bool is_secret;
 };
 
 /* Indexed by enum faci_setting_id. */

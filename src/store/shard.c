@@ -10,9 +10,10 @@
  * of segments is copied when it doubles, one pointer for each 256 buckets. An entry only ever
  * moves to a bucket with a higher number: a scan in rising order sees all that stay.
  *
- * The index may take an eighth of the budget. An entry of one byte with its bucket has more
- * than eight times a bucket's size, so the cap does not bind in practice; it is there so that
- * "too large for a shard" depends on the budget alone, not on what happened before.
+ * The index may take an eighth of the budget, so that "too large for a shard" depends on the
+ * budget alone, not on what happened before. The smallest entry is eight times the size of a
+ * bucket: the cap binds only where a whole segment is much of the budget, and then chains get
+ * a little longer.
  *
  * Eviction: SIEVE (Zhang and others, NSDI 2024). New entries join at the newest end. A hit sets
  * one bit and moves nothing. To make room the hand walks from the oldest to the newest: it

@@ -31,7 +31,7 @@ static void test_abi__shorter_options_inherit_the_rest(void **state)
 {
     (void)state;
     scene_clear_environment();
-    assert_int_equal(setenv("REDIS_DB", "5", 1), 0);
+    scene_setenv("REDIS_DB", "5");
     /* As the header would have been with nothing behind `port`. What lies behind in memory is
      * not the library's to read. */
     fac_options options;

@@ -227,7 +227,7 @@ static void test_refusal__every_text_has_its_limit(void **state)
             scene_clear_environment();
             memset(text, k_cases[i].fill, k_cases[i].max + extra);
             text[k_cases[i].max + extra] = '\0';
-            assert_int_equal(setenv(k_cases[i].variable, text, 1), 0);
+            scene_setenv(k_cases[i].variable, text);
             struct faci_config *config = NULL;
             fac_error err = {.message = ""};
             fac_status st = faci_config_resolve(NULL, &config, &err);
@@ -246,12 +246,55 @@ static void test_refusal__a_value_over_4_kib_is_refused_unread(void **state)
     static char text[200000];
     memset(text, '1', sizeof(text) - 1);
     scene_clear_environment();
-    assert_int_equal(setenv("REDIS_DB", text, 1), 0);
+    scene_setenv("REDIS_DB", text);
     struct faci_config *config = NULL;
     fac_error err = {.message = ""};
     assert_status(faci_config_resolve(NULL, &config, &err), FAC_E_CONFIG, &err);
     assert_contains(err.message, "REDIS_DB");
     assert_contains(err.message, "4096 bytes");
+}
+
+/* Resolve with one variable set. True when refused, with a message that names the variable. */
+static bool is_refused_without_secret(const char *variable, bool is_memory, const char *value)
+{
+    scene_clear_environment();
+    if (is_memory) {
+        scene_setenv("CACHE_BACKEND", "memory");
+    }
+    scene_setenv(variable, value);
+    struct faci_config *config = NULL;
+    fac_error err = {.message = ""};
+    bool is_refused = faci_config_resolve(NULL, &config, &err) < 0;
+    if (is_refused) {
+        assert_contains(err.message, variable);
+    }
+    /* Half of it would be too much. */
+    assert_null(strstr(err.message, "CAN"));
+    assert_null(strstr(err.message, "ARY"));
+    faci_config_free(config);
+    return is_refused;
+}
+
+static size_t count_refusals(const char *value)
+{
+    size_t n_refused = 0;
+    for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
+        const struct faci_setting_row *row = &k_faci_settings[id];
+        for (size_t family = 0; family < FACI_FAMILY_COUNT; family++) {
+            bool is_memory = family == FACI_FAMILY_CACHE && id != FACI_SETTING_PROVIDER;
+            if (row->variables[family] != NULL &&
+                is_refused_without_secret(row->variables[family], is_memory, value)) {
+                n_refused++;
+            }
+        }
+        fac_options options;
+        fac_error err = {.message = ""};
+        fac_options_init(&options);
+        (void)!fac_options_set(&options, row->name, value, &err);
+        assert_null(strstr(err.message, "CAN"));
+        assert_null(strstr(err.message, "ARY"));
+    }
+    return n_refused;
 }
 
 /* Whatever variable a secret was put into, wrong or right, no message has it. */
@@ -282,40 +325,10 @@ static void test_secret__is_in_no_message(void **state)
         "redis://u:CANARY@host:0",
         "redis://u:CANARY@host/1/2",
     };
-    size_t n_refused = 0;
     for (size_t i = 0; i < KIT_COUNT(k_values); i++) {
-        for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
-            for (size_t family = 0; family < FACI_FAMILY_COUNT; family++) {
-                const char *variable = k_faci_settings[id].variables[family];
-                if (variable == NULL) {
-                    continue;
-                }
-                scene_clear_environment();
-                if (family == FACI_FAMILY_CACHE && id != FACI_SETTING_PROVIDER) {
-                    assert_int_equal(setenv("CACHE_BACKEND", "memory", 1), 0);
-                }
-                assert_int_equal(setenv(variable, k_values[i], 1), 0);
-                struct faci_config *config = NULL;
-                fac_error err = {.message = ""};
-                if (faci_config_resolve(NULL, &config, &err) < 0) {
-                    n_refused++;
-                    assert_contains(err.message, variable);
-                }
-                assert_null(strstr(err.message, "CANARY"));
-                assert_null(strstr(err.message, "ARY"));
-                faci_config_free(config);
-            }
-        }
-        fac_options options;
-        fac_options_init(&options);
-        for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
-            fac_error err = {.message = ""};
-            (void)!fac_options_set(&options, k_faci_settings[id].name, k_values[i], &err);
-            assert_null(strstr(err.message, "ARY"));
-        }
+        /* Of the 31 variables, those that are no free text. */
+        assert_true(count_refusals(k_values[i]) >= 18);
     }
-    /* Most variables are no text and refuse all of these. */
-    assert_true(n_refused > KIT_COUNT(k_values) * 15);
 }
 
 static const struct CMUnitTest k_tests[] = {

@@ -23,12 +23,20 @@ struct scene {
     const char *options[SCENE_MAX];
 };
 
+/* Each test is a process of one thread, so its environment is its own to change. */
+static inline void scene_setenv(const char *name, const char *value)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    assert_int_equal(setenv(name, value, 1), 0);
+}
+
 static inline void scene_clear_environment(void)
 {
     for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
         for (size_t family = 0; family < FACI_FAMILY_COUNT; family++) {
             const char *name = k_faci_settings[id].variables[family];
             if (name != NULL) {
+                /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
                 assert_int_equal(unsetenv(name), 0);
             }
         }
@@ -53,7 +61,7 @@ static inline void scene_set(const struct scene *scene, fac_options *options)
     scene_clear_environment();
     for (size_t i = 0; i < SCENE_MAX && scene->env[i] != NULL; i++) {
         const char *value = scene_cut(scene->env[i], name, sizeof(name));
-        assert_int_equal(setenv(name, value, 1), 0);
+        scene_setenv(name, value);
     }
     fac_options_init(options);
     for (size_t i = 0; i < SCENE_MAX && scene->options[i] != NULL; i++) {

@@ -197,7 +197,6 @@ static void do_clear(struct model *model)
     uint64_t n_removed = 0;
     uint64_t n_scanned = 0;
     uint64_t n_want = 0;
-    uint64_t n_entries = stats_of(&model->fx).n_entries;
     for (size_t i = 0; i < N_KEYS; i++) {
         note_if_lost(model, i);
         if (live_slot(model, i)->is_set && memcmp(model->names[i], prefix, 3) == 0) {
@@ -206,7 +205,7 @@ static void do_clear(struct model *model)
         }
     }
     uint64_t n_expired = stats_of(&model->fx).n_expired;
-    n_entries = stats_of(&model->fx).n_entries;
+    uint64_t n_entries = stats_of(&model->fx).n_entries;
     uint64_t cursor = 0;
     do {
         size_t max_scan = 1 + pick(model, 500);
@@ -300,6 +299,7 @@ static void test_model__never_exceeds_the_budget(void **state)
         struct fixture fx;
         fixture_init(&fx, k_budgets[b]);
         uint64_t n_too_large = 0;
+        uint64_t most_bytes = 0;
         for (size_t n = 0; n < kit_scaled(60000); n++) {
             char text[32];
             size_t i = (size_t)(kit_random(&random) >> 32) % 100000;
@@ -311,12 +311,13 @@ static void test_model__never_exceeds_the_budget(void **state)
             n_too_large += st == FAC_E_TOO_LARGE;
             assert_true(st == FAC_OK || st == FAC_E_TOO_LARGE);
             assert_account(&fx, k_budgets[b]);
+            most_bytes = fx.memory.n_bytes > most_bytes ? fx.memory.n_bytes : most_bytes;
         }
         struct faci_store_stats stats = stats_of(&fx);
         assert_true(stats.n_evicted > 0 || kit_scaled(100) < 100);
         assert_true(n_too_large == 0 || k_budgets[b] < 512 * KIB);
         /* It is a cache: room that it has it uses. */
-        assert_true(stats.bytes > k_budgets[b] / 2 || b == 3 || kit_scaled(100) < 100);
+        assert_true(most_bytes > k_budgets[b] * 9 / 10 || b == 3 || kit_scaled(100) < 100);
         fixture_fini(&fx);
     }
 }

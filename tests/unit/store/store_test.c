@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Each sentence of the store's contract, on one thread. */
-#include "fixture.h"
+#include "base/mem.h"
 
-#include <inttypes.h>
+#include "fixture.h"
 
 static void test_store__sets_and_gets(void **state)
 {
@@ -426,6 +426,33 @@ static void test_store__spreads_over_shards(void **state)
     }
 }
 
+/* The smallest entries in the smallest budget: the index reaches its cap, and all goes on. */
+static void test_store__index_stops_at_its_cap(void **state)
+{
+    (void)state;
+    struct fixture fx;
+    fx.now_ms = 1;
+    struct faci_store_config config = fixture_config(&fx, 64 * KIB);
+    config.alloc = &k_faci_libc; /* a hook costs 32 bytes in each value */
+    assert_status(faci_store_open(&config, &fx.store, NULL), FAC_OK, NULL);
+    for (uint16_t i = 0; i < 5000; i++) {
+        struct faci_key key = {fac_mem(NULL, 0), fac_mem(&i, sizeof(i))};
+        assert_status(faci_store_set(fx.store, &key, fac_mem(NULL, 0), FACI_STORE_NO_EXPIRY,
+                                     FACI_STORE_SET, NULL),
+                      FAC_OK, NULL);
+        assert_status(faci_store_exists(fx.store, &key), FAC_OK, NULL);
+        assert_true(stats_of(&fx).bytes <= 64 * KIB);
+    }
+    uint64_t n_there = 0;
+    for (uint16_t i = 0; i < 5000; i++) {
+        struct faci_key key = {fac_mem(NULL, 0), fac_mem(&i, sizeof(i))};
+        n_there += faci_store_exists(fx.store, &key) == FAC_OK;
+    }
+    assert_int_equal(n_there, stats_of(&fx).n_entries);
+    assert_in_range(n_there, 800, 1000); /* more than the 768 buckets that an eighth buys */
+    faci_store_free(fx.store);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_store__sets_and_gets),
     KIT_TEST(test_store__get_into_tells_the_size),
@@ -440,6 +467,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_store__refuses_what_cannot_fit),
     KIT_TEST(test_store__values_outlive_all),
     KIT_TEST(test_store__spreads_over_shards),
+    KIT_TEST(test_store__index_stops_at_its_cap),
 };
 
 KIT_MAIN(k_tests)

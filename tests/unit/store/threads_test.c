@@ -4,16 +4,19 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 enum {
     N_THREADS = 8,
     N_KEYS = 6,
+    N_VALUE_KEYS = 24,
     MAX_VALUE_BYTES = 9000, /* beyond what is copied under the lock */
 };
 
 struct crowd {
     struct fixture fx;
+    fac_allocator plain; /* what the yielding hook calls */
     pthread_barrier_t barrier;
     size_t n_rounds;
     atomic_size_t n_wrong;
@@ -29,6 +32,41 @@ struct worker {
 };
 
 typedef void *work_fn(void *worker);
+
+/* Lets others run at each allocation: wherever the store allocates between a look and an act,
+ * another thread gets in. */
+static void *yield_and_allocate(void *context, size_t bytes)
+{
+    struct crowd *crowd = context;
+    (void)sched_yield();
+    (void)sched_yield();
+    return crowd->plain.allocate(crowd->plain.context, bytes);
+}
+
+static void *plain_reallocate(void *context, void *block, size_t bytes)
+{
+    struct crowd *crowd = context;
+    return crowd->plain.reallocate(crowd->plain.context, block, bytes);
+}
+
+static void plain_release(void *context, void *block)
+{
+    struct crowd *crowd = context;
+    crowd->plain.release(crowd->plain.context, block);
+}
+
+static void open_crowd(struct crowd *crowd, uint64_t budget_bytes, size_t n_rounds)
+{
+    memset(crowd, 0, sizeof(*crowd));
+    crowd->n_rounds = n_rounds;
+    kit_memory_init(&crowd->fx.memory);
+    crowd->fx.now_ms = 1000;
+    crowd->plain = crowd->fx.memory.hook;
+    fac_allocator yielding = {yield_and_allocate, plain_reallocate, plain_release, crowd};
+    struct faci_store_config config = fixture_config(&crowd->fx, budget_bytes);
+    config.alloc = &yielding;
+    assert_status(faci_store_open(&config, &crowd->fx.store, NULL), FAC_OK, NULL);
+}
 
 static void run_crowd(struct crowd *crowd, work_fn *work)
 {
@@ -118,7 +156,7 @@ static void *read_and_write(void *arg)
     struct crowd *crowd = worker->crowd;
     for (size_t n = 0; n < crowd->n_rounds; n++) {
         char text[32];
-        size_t i = pick(worker, N_KEYS * 4);
+        size_t i = pick(worker, N_VALUE_KEYS);
         struct faci_key key = numbered_key(text, sizeof(text), "k:", i);
         bool is_sound = true;
         if (n % 512 == 0) {
@@ -146,8 +184,8 @@ static void test_threads__never_see_a_torn_value(void **state)
 {
     (void)state;
     static struct crowd crowd;
-    crowd.n_rounds = kit_scaled(40000);
-    fixture_init(&crowd.fx, 64 * KIB); /* too small for all: they evict each other */
+    open_crowd(&crowd, 64 * KIB,
+               kit_scaled(40000)); /* too small for all: they evict each other */
     run_crowd(&crowd, read_and_write);
     assert_true(crowd.n_hits > 0);
     assert_account(&crowd.fx, 64 * KIB);
@@ -180,8 +218,7 @@ static void test_threads__lose_no_increment(void **state)
 {
     (void)state;
     static struct crowd crowd;
-    crowd.n_rounds = kit_scaled(40000);
-    fixture_init(&crowd.fx, 64 * MIB);
+    open_crowd(&crowd, 64 * MIB, kit_scaled(40000));
     run_crowd(&crowd, count_up);
     for (size_t i = 0; i < N_KEYS; i++) {
         char text[32];
@@ -222,8 +259,7 @@ static void test_threads__add_once(void **state)
 {
     (void)state;
     static struct crowd crowd;
-    crowd.n_rounds = kit_scaled(2000);
-    fixture_init(&crowd.fx, MIB);
+    open_crowd(&crowd, MIB, kit_scaled(2000));
     run_crowd(&crowd, race_to_add);
     assert_int_equal(crowd.n_added, crowd.n_rounds);
     fixture_fini(&crowd.fx);

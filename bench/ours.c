@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* bench/ours.c — libfaciliter's side, one key at a time: one handle, any number of threads. */
+#include "driver.h"
+
+#include <faciliter/cache.h>
+
+#include <stddef.h>
+
+enum {
+    NET_BATCH = 32
+};
+
+bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint)
+{
+    fac_options options;
+    fac_options_init(&options);
+    options.ignore_environment = true;
+    options.provider = endpoint->is_valkey ? FAC_VALKEY : FAC_REDIS;
+    options.prefix = BENCH_PREFIX;
+    options.max_connections = peer->max_connections;
+    if (endpoint->unix_socket != NULL) {
+        options.unix_socket = endpoint->unix_socket;
+    } else {
+        options.host = "127.0.0.1";
+        options.port = endpoint->port;
+    }
+    fac_error err;
+    fac_cache *cache = NULL;
+    fac_status st = fac_cache_open(&options, &cache, &err);
+    if (st < 0) {
+        return bench_broke("open: %s: %s", fac_status_name(st), err.message);
+    }
+    peer->handles[0] = cache;
+    return true;
+}
+
+void bench_ours_close(struct bench_peer *peer)
+{
+    fac_cache_close(peer->handles[0]);
+    peer->handles[0] = NULL;
+}
+
+static bool run_get_into(struct bench_peer *peer, uint32_t thread, size_t *at)
+{
+    (void)thread;
+    fac_cache *cache = peer->handles[0];
+    for (uint32_t i = 0; i < NET_BATCH; i++) {
+        const struct bench_entry *entry = bench_next(at);
+        fac_error err;
+        char buf[2 * BENCH_VALUE_BYTES];
+        size_t len = 0;
+        fac_status st = fac_cache_get_into(cache, entry->key, NULL, buf, sizeof(buf), &len,
+                                           &err);
+        if (st != FAC_OK) {
+            return bench_broke("get_into %s: %s: %s", entry->full_key, fac_status_name(st),
+                               st < 0 ? err.message : "");
+        }
+        if (!bench_is_value(entry, buf, len)) {
+            return bench_broke("get_into %s: a wrong value", entry->full_key);
+        }
+    }
+    return true;
+}
+
+static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at)
+{
+    (void)thread;
+    fac_cache *cache = peer->handles[0];
+    for (uint32_t i = 0; i < NET_BATCH; i++) {
+        const struct bench_entry *entry = bench_next(at);
+        fac_error err;
+        fac_value *value = NULL;
+        fac_status st = fac_cache_get(cache, entry->key, NULL, &value, &err);
+        if (st != FAC_OK) {
+            return bench_broke("get %s: %s: %s", entry->full_key, fac_status_name(st),
+                               st < 0 ? err.message : "");
+        }
+        fac_bytes bytes = fac_value_bytes(value);
+        bool is_right = bench_is_value(entry, bytes.data, bytes.len);
+        fac_value_unref(value);
+        if (!is_right) {
+            return bench_broke("get %s: a wrong value", entry->full_key);
+        }
+    }
+    return true;
+}
+
+static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at)
+{
+    (void)thread;
+    fac_cache *cache = peer->handles[0];
+    for (uint32_t i = 0; i < NET_BATCH; i++) {
+        const struct bench_entry *entry = bench_next(at);
+        fac_error err;
+        fac_status st = fac_cache_set(cache, entry->key,
+                                      fac_mem(entry->value, BENCH_VALUE_BYTES), BENCH_TTL_MS,
+                                      NULL, &err);
+        if (st != FAC_OK) {
+            return bench_broke("set %s: %s: %s", entry->full_key, fac_status_name(st),
+                               st < 0 ? err.message : "");
+        }
+    }
+    return true;
+}
+
+const struct bench_driver k_ours_get_into = {
+    .name = "fac_cache_get_into",
+    .batch = NET_BATCH,
+    .open = bench_ours_open,
+    .run = run_get_into,
+    .close = bench_ours_close,
+};
+
+const struct bench_driver k_ours_get = {
+    .name = "fac_cache_get + fac_value_unref",
+    .batch = NET_BATCH,
+    .open = bench_ours_open,
+    .run = run_get,
+    .close = bench_ours_close,
+};
+
+const struct bench_driver k_ours_set = {
+    .name = "fac_cache_set",
+    .batch = NET_BATCH,
+    .is_writing = true,
+    .open = bench_ours_open,
+    .run = run_set,
+    .close = bench_ours_close,
+};

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* api/steady_state_test.c — what one get_into costs when all is well: no allocation, and one
+ * system call to send and one to receive. This program counts malloc by being in its way, so no
+ * sanitizer may be in it too. */
+#include "common.h"
+#include "kit/kit.h"
+#include "kit/memory.h"
+#include "kit/ptrace_count.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    N_WARM = 50, /* calls until nothing grows any more */
+    N_CALLS = 1000
+};
+
+/* --- malloc, counted ------------------------------------------------------------------------- */
+
+static atomic_size_t n_mallocs;
+
+/* The names under which glibc keeps the originals. NOLINTBEGIN(bugprone-reserved-identifier,
+ * cert-dcl37-c) */
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *block, size_t bytes);
+/* NOLINTEND */
+
+void *malloc(size_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
+    return __libc_realloc(block, bytes);
+}
+
+/* --- The measured work ----------------------------------------------------------------------- */
+
+/* False when a value is not the one stored. Never asserts: it also runs in a traced child. */
+static bool get_many_times(fac_cache *cache, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char buf[128];
+        size_t len = 0;
+        if (fac_cache_get_into(cache, fac_str("k"), NULL, buf, sizeof(buf), &len, NULL) !=
+                FAC_OK ||
+            len != 100 || buf[0] != 'v' || buf[99] != 'v') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool prepare(const fac_options *options, fac_cache **out)
+{
+    char value[100];
+    memset(value, 'v', sizeof(value));
+    return fac_cache_open(options, out, NULL) == FAC_OK &&
+           fac_cache_set(*out, fac_str("k"), fac_mem(value, sizeof(value)), 60000, NULL,
+                         NULL) == FAC_OK &&
+           get_many_times(*out, N_WARM);
+}
+
+static void test_steady_state__allocates_nothing(void **state)
+{
+    (void)state;
+    struct api_backend backend = api_backend_of_test();
+    struct kit_server *server = api_start(&backend);
+    struct kit_memory memory;
+    kit_memory_init(&memory);
+    fac_options options;
+    api_options(&options, &backend, server);
+    options.allocator = &memory.hook;
+    fac_cache *cache = NULL;
+    assert_true(prepare(&options, &cache));
+
+    size_t n_hook_before = atomic_load(&memory.n_calls);
+    size_t n_before = atomic_load(&n_mallocs);
+    bool is_right = get_many_times(cache, N_CALLS);
+    size_t n_after = atomic_load(&n_mallocs);
+    assert_true(is_right);
+    assert_int_equal(atomic_load(&memory.n_calls), n_hook_before);
+    assert_int_equal(n_after, n_before);
+
+    /* The counter does count: a get that returns a value allocates it. */
+    fac_value *value = NULL;
+    assert_int_equal(fac_cache_get(cache, fac_str("k"), NULL, &value, NULL), FAC_OK);
+    assert_true(atomic_load(&memory.n_calls) > n_hook_before);
+    assert_true(atomic_load(&n_mallocs) > n_before);
+    fac_value_unref(value);
+    fac_cache_close(cache);
+    kit_memory_assert_empty(&memory);
+    kit_server_stop(server);
+}
+
+static bool traced_gets(void *context)
+{
+    fac_cache *cache = NULL;
+    if (!prepare(context, &cache)) {
+        return false;
+    }
+    kit_syscall_mark();
+    bool is_right = get_many_times(cache, N_CALLS);
+    kit_syscall_mark();
+    fac_cache_close(cache);
+    return is_right;
+}
+
+static bool traced_misses(void *context)
+{
+    fac_cache *cache = NULL;
+    if (!prepare(context, &cache)) {
+        return false;
+    }
+    char buf[128];
+    size_t len = 0;
+    bool is_right = true;
+    kit_syscall_mark();
+    for (size_t i = 0; i < N_CALLS && is_right; i++) {
+        is_right = fac_cache_get_into(cache, fac_str("none"), NULL, buf, sizeof(buf), &len,
+                                      NULL) == FAC_MISS;
+    }
+    kit_syscall_mark();
+    fac_cache_close(cache);
+    return is_right;
+}
+
+static void assert_calls(kit_traced_fn *fn, fac_options *options, size_t want_per_get)
+{
+    if (kit_syscalls_of_a_clock() != 0) {
+        (void)fprintf(stderr, "skipped: looking at the clock is a system call here\n");
+        skip();
+    }
+    struct kit_syscalls calls;
+    kit_count_syscalls(fn, options, &calls);
+    if (calls.n_calls != want_per_get * N_CALLS) {
+        fail_msg("%zu system calls for %d gets: %s", calls.n_calls, (int)N_CALLS,
+                 calls.summary);
+    }
+}
+
+static void test_steady_state__makes_two_system_calls(void **state)
+{
+    (void)state;
+    struct api_backend backend = api_backend_of_test();
+    struct kit_server *server = api_start(&backend);
+    fac_options options;
+    api_options(&options, &backend, server);
+    assert_calls(traced_gets, &options, backend.is_memory ? 0 : 2);
+    assert_calls(traced_misses, &options, backend.is_memory ? 0 : 2);
+    kit_server_stop(server);
+}
+
+static void test_steady_state__makes_two_system_calls_on_a_socket(void **state)
+{
+    (void)state;
+    struct api_backend backend = api_backend_of_test();
+    if (backend.is_memory) {
+        skip();
+    }
+    struct kit_server *server = api_start(&backend);
+    fac_options options;
+    api_options(&options, &backend, server);
+    options.host = NULL;
+    options.port = 0;
+    options.unix_socket = kit_server_socket(server);
+    assert_calls(traced_gets, &options, 2);
+    kit_server_stop(server);
+}
+
+static const struct CMUnitTest k_tests[] = {
+    KIT_TEST(test_steady_state__allocates_nothing),
+    KIT_TEST(test_steady_state__makes_two_system_calls),
+    KIT_TEST(test_steady_state__makes_two_system_calls_on_a_socket),
+};
+
+KIT_MAIN(k_tests)
