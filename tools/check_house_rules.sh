@@ -37,8 +37,10 @@ function code_of(line,    code, token) {
 function calls(code, names) { return code ~ ("(^|[^A-Za-z0-9_.>])(" names ")\\(") }
 
 function end_of_file() {
-    if (last_file != "" && n_lines > 500) {
-        printf "%s: %d lines, at most 500\n", last_file, n_lines; n_bad++
+    # A table of cases may be longer than code that somebody has to hold in mind.
+    max_lines = last_file ~ /^tests\// ? 600 : 500
+    if (last_file != "" && n_lines > max_lines) {
+        printf "%s: %d lines, at most %d\n", last_file, n_lines, max_lines; n_bad++
     }
 }
 

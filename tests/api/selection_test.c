@@ -151,7 +151,7 @@ static void test_selection__the_second_choice_is_logged(void **state)
     uint16_t closed_port = 0;
     int holder = kit_port_without_listener(&closed_port);
     api_set_port("VALKEY_PORT", closed_port);
-    struct log_lines lines = {0, ""}; /* any warning */
+    struct log_lines lines = {0, "second choice is taken"};
     fac_options options;
     fac_options_init(&options);
     options.log = count_lines;

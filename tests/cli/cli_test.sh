@@ -228,7 +228,7 @@ group_json() {
     run 0 config "$@"
     json settings.0.name='"provider"' settings.0.value settings.0.source settings.0.variable \
         settings.0.help
-    run 0 config --port 1234 "$@"
+    run 0 config --json --backend redis --port 1234
     has '{"name":"port","value":"1234","source":"option","variable":"",'
     run 0 version "$@"
     json version library
@@ -370,7 +370,6 @@ group_usage() {
     run 2 get key --url ftp://host
     run 2 get key --url rediss://host
     run 2 config --url redis://host --socket /s
-    run 2 get key --backend redis --password-file "$dir/absent" --socket "$dir/nobody"
     CACHE_BACKEND=postgres
     run 2 get key
     says CACHE_BACKEND
@@ -451,6 +450,8 @@ group_secrets() {
     no_canary set --password-file
     run 0 get key "$@" --password-file "$dir/password"
     raw value
+    run 2 get key "$@" --password-file "$dir/absent"
+    says "$dir/absent"
     printf 'wrong-%s' "$canary" >"$dir/wrong"
     run 3 get key "$@" --password-file "$dir/wrong" --verbose
     no_canary wrong password
@@ -535,6 +536,15 @@ group_output() {
     wait "$writer"
     [ "$(cat "$dir/code")" = 3 ] || complain "a pipe that nobody reads: $(cat "$dir/code")"
     [ ! -s "$dir/err" ] || complain "a pipe that nobody reads: $(cat "$dir/err")"
+    # A terminal gets a newline behind the value, and progress; nobody else does.
+    if command -v script >/dev/null; then
+        n_checked=$((n_checked + 2))
+        script -qec "'$FACILITER' get small" /dev/null </dev/null | tr -d '\r' >"$dir/out"
+        printf 'value\n' | cmp -s - "$dir/out" || complain "on a terminal: $(cat "$dir/out")"
+        script -qec "'$FACILITER' bench --count 10 >'$dir/report'" /dev/null </dev/null >"$dir/out"
+        grep -q 'calls' "$dir/out" || complain "no progress on a terminal: $(cat "$dir/out")"
+        grep -q 'throughput' "$dir/report" || complain "no report: $(cat "$dir/report")"
+    fi
     # A value that cannot be read.
     n_checked=$((n_checked + 2))
     "$FACILITER" set small <&- 2>"$dir/err"
@@ -559,7 +569,8 @@ options_in_help() { # file heading
 options_in_manual() { # heading
     sed 's/\\-/-/g' "$source_dir/man/faciliter.1" | awk -v heading="$1" '
         /^\.S[SH]/ { gsub(/"/, ""); on = $2 == heading; next }
-        on && $1 ~ /^\.B/ && $2 ~ /^--/ { print $2 }' | sort
+        on && tagged && $1 ~ /^\.B/ && $2 ~ /^--/ { print $2 }
+        { tagged = $1 == ".TP" }' | sort
 }
 
 group_help() {

@@ -76,7 +76,7 @@ ROWS
         printf 'int x;\n' >"$scratch/src/base/x.c"
         expect check_house_rules bad "SPDX"
         # shellcheck disable=SC2059
-        { printf "$head"; yes 'int x;' | head -n 499; } >"$scratch/src/base/x.c"
+        { printf "$head"; printf 'int x%d;\n' {1..499}; } >"$scratch/src/base/x.c"
         expect check_house_rules bad "at most 500"
         ;;
 

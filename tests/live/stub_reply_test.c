@@ -227,7 +227,6 @@ static void test_stub_reply__errors_become_statuses(void **state)
         {"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM", FAC_E_SERVER},
         {"-MISCONF Errors writing to the AOF file\r\n", "MISCONF", FAC_E_SERVER},
         {"-NOREPLICAS Not enough good replicas to write.\r\n", "NOREPLICAS", FAC_E_SERVER},
-        {"-WRONGTYPE Operation against a key\r\n", "WRONGTYPE", FAC_E_SERVER},
         {"-NOPERM this user has no permissions\r\n", "NOPERM", FAC_E_AUTH},
         {"-NOAUTH Authentication required.\r\n", "NOAUTH", FAC_E_AUTH},
         {"-ERR unknown command 'GET'\r\n", "ERR", FAC_E_SERVER},
