@@ -64,8 +64,8 @@ bool faci_engine_is_down(struct faci_engine *engine)
 fac_status faci_engine_connect(struct faci_engine *engine, int64_t deadline_ns, fac_error *err)
 {
     struct faci_conn *conn = NULL;
-    fac_status st = faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, deadline_ns, &conn,
-                                       err);
+    fac_status st = faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(),
+                                       deadline_ns, &conn, err);
     if (st == FAC_OK) {
         faci_pool_give_back(&engine->pool, conn);
     }

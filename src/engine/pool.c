@@ -324,6 +324,14 @@ static enum found take_place_locked(struct faci_pool *pool, struct faci_conn **o
     return FOUND_PLACE;
 }
 
+/* While the server takes no new connection, those it has taken are worth waiting for. */
+static bool has_place_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
+{
+    return pool->n_all < pool->config->max_connections &&
+           (pool->n_all == pool->n_connecting ||
+            faci_gate_is_open(&pool->gate, faci_clock_now_ns()));
+}
+
 static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
     FACI_REQUIRES(&pool->lock)
@@ -336,14 +344,11 @@ static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
             (void)faci_fail(err, FAC_E_CLOSED, 0, "the cache is closed");
             return FOUND_NONE;
         }
-        /* While the server takes no new connection, those it has taken are worth waiting for. */
-        bool has_place = pool->n_all < pool->config->max_connections &&
-                         (pool->n_all == pool->n_connecting ||
-                          faci_gate_is_open(&pool->gate, faci_clock_now_ns()));
-        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !has_place)) {
+        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !has_place_locked(pool))) {
             *out = pop_idle_locked(pool);
             return FOUND_IDLE;
         }
+        bool has_place = has_place_locked(pool);
         found = has_place ? take_place_locked(pool, out, err)
                           : wait_in_queue_locked(pool, deadline_ns, out, &again, err);
     }
