@@ -350,13 +350,14 @@ static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
     return found;
 }
 
-static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how)
+static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how,
+                            int64_t now_ns)
 {
     return how != FACI_CHECKOUT_ANY ||
-           faci_clock_now_ns() >= faci_clock_after_ms(conn->idle_since_ns, PEEK_AFTER_MS);
+           now_ns >= faci_clock_after_ms(conn->used_at_ns, PEEK_AFTER_MS);
 }
 
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t now_ns,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
 {
     for (;;) {
@@ -373,15 +374,18 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
         case FOUND_PLACE: {
             fac_status st = connect_new(pool, conn, deadline_ns, err);
             if (st == FAC_OK) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
             }
             return st;
         }
         case FOUND_GIVEN:
+            conn->used_at_ns = now_ns;
             *out = conn;
             return FAC_OK;
         case FOUND_IDLE:
-            if (!is_worth_a_look(conn, how) || faci_conn_is_alive(conn)) {
+            if (!is_worth_a_look(conn, how, now_ns) || faci_conn_is_alive(conn)) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
                 return FAC_OK;
             }
@@ -407,7 +411,6 @@ void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
         return;
     }
     faci_conn_shrink(conn);
-    conn->idle_since_ns = faci_clock_now_ns();
     faci_mutex_lock(&pool->lock);
     struct faci_pool_waiter *waiter = pop_waiter_locked(pool);
     if (waiter != NULL) {
