@@ -41,17 +41,20 @@ void faci_conn_free(struct faci_conn *conn)
     }
 }
 
-/* Which server it was that could not be reached. */
-static fac_status fail_to_connect(const struct faci_engine_config *config, fac_status st,
-                                  const fac_error *why, fac_error *err)
+/* Say which server it is that cannot be had; the rest of what is known stays. */
+static fac_status name_endpoint(const struct faci_engine_config *config, fac_error *err)
 {
+    fac_error why = *err;
     if (config->unix_socket != NULL) {
-        return faci_fail(err, st, why->os_errno, "unix:%s: %s", config->unix_socket,
-                         why->message);
+        (void)faci_fail(err, why.status, why.os_errno, "unix:%s: %s", config->unix_socket,
+                        why.message);
+    } else {
+        bool is_v6 = strchr(config->host, ':') != NULL;
+        (void)faci_fail(err, why.status, why.os_errno, "%s%s%s:%u: %s", is_v6 ? "[" : "",
+                        config->host, is_v6 ? "]" : "", (unsigned)config->port, why.message);
     }
-    bool is_v6 = strchr(config->host, ':') != NULL;
-    return faci_fail(err, st, why->os_errno, "%s%s%s:%u: %s", is_v6 ? "[" : "", config->host,
-                     is_v6 ? "]" : "", (unsigned)config->port, why->message);
+    memcpy(err->server_code, why.server_code, sizeof(err->server_code));
+    return why.status;
 }
 
 static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *resolver,
@@ -59,35 +62,43 @@ static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *r
 {
     const struct faci_engine_config *config = conn->config;
     struct faci_addresses addresses;
-    fac_error why;
     fac_status st = config->unix_socket != NULL
-                        ? faci_address_of_unix(config->unix_socket, &addresses, &why)
-                        : faci_resolver_lookup(resolver, deadline_ns, &addresses, &why);
+                        ? faci_address_of_unix(config->unix_socket, &addresses, err)
+                        : faci_resolver_lookup(resolver, deadline_ns, &addresses, err);
     if (st == FAC_OK) {
         st = faci_stream_connect(&conn->stream, &addresses, config->timeout_ms, deadline_ns,
-                                 &why);
+                                 err);
     }
-    return st == FAC_OK ? FAC_OK : fail_to_connect(config, st, &why, err);
+    return st;
 }
 
 fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
                           int64_t deadline_ns, fac_error *err)
 {
+    fac_error why;
+    faci_error_clear(&why);
     struct faci_secret password;
-    fac_status st = faci_secret_load(&password, conn->config, err);
+    fac_status st = faci_secret_load(&password, conn->config, &why);
+    bool is_ours = st < 0; /* nothing to do with the server */
     if (st == FAC_OK) {
-        st = connect_stream(conn, resolver, deadline_ns, err);
+        st = connect_stream(conn, resolver, deadline_ns, &why);
     }
     if (st == FAC_OK) {
-        st = faci_handshake(conn, password.text, deadline_ns, err);
+        st = faci_handshake(conn, password.text, deadline_ns, &why);
     }
     faci_secret_fini(&password);
-    if (st < 0) {
-        faci_conn_poison(conn, st, 0, "it was never ready");
-        return st;
+    if (st == FAC_OK) {
+        conn->is_ready = true;
+        return FAC_OK;
     }
-    conn->is_ready = true;
-    return FAC_OK;
+    faci_conn_poison(conn, st, 0, "it was never ready");
+    if (!is_ours) {
+        st = name_endpoint(conn->config, &why);
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return st;
 }
 
 void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text)

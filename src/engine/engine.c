@@ -125,13 +125,16 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     return st;
 }
 
-static bool may_try_again(const struct faci_engine *engine, const struct faci_job *job,
+static bool may_try_again(struct faci_engine *engine, const struct faci_job *job,
                           const struct attempt *attempt, fac_status st)
 {
     if (job->n_attempts >= ATTEMPTS_MAX) {
         return false;
     }
     if (!attempt->has_conn) {
+        if (st == FAC_E_UNAVAILABLE) {
+            return faci_pool_may_connect(&engine->pool); /* it was up: at once, once more */
+        }
         /* The first half of a read's time went by before it had a connection. */
         return st == FAC_E_TIMEOUT && engine->config.retry_on_timeout &&
                job->retry == FACI_RETRY_READ && job->n_attempts == 1;

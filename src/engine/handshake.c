@@ -237,6 +237,19 @@ static fac_status greet_resp2(struct faci_conn *conn, const char *password, int6
     return st;
 }
 
+/* In words for whoever set the server's address or forgot its password. */
+static fac_status explain(fac_status st, const char *password, fac_error *err)
+{
+    fac_error why = *err;
+    if (st == FAC_E_PROTOCOL) {
+        (void)faci_fail(err, st, 0, "it does not speak RESP: %s", why.message);
+    } else if (st == FAC_E_AUTH && password == NULL && strcmp(why.server_code, "NOAUTH") == 0) {
+        (void)faci_fail(err, st, 0, "the server asks for a password, and none is set (NOAUTH)");
+        memcpy(err->server_code, why.server_code, sizeof(err->server_code));
+    }
+    return st;
+}
+
 fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t deadline_ns,
                           fac_error *err)
 {
@@ -251,5 +264,5 @@ fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t 
     if (st == FAC_OK && conn->is_dead) {
         st = faci_conn_fail(conn, err);
     }
-    return st;
+    return st < 0 ? explain(st, password, err) : FAC_OK;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- * `password` NULL: none. Agree on RESP3, else RESP2; authenticate; select the database; learn who answers. Every reply
+ * `password` NULL: none; `err` is not NULL. Agree on RESP3, else RESP2; authenticate; select the database; learn who answers. Every reply
  * is read and checked before this returns. Fills conn->identity.
  * FAC_OK, FAC_E_AUTH, FAC_E_CONFIG (no such database), FAC_E_UNAVAILABLE, FAC_E_TIMEOUT, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_NOMEM.
  */
