@@ -164,10 +164,16 @@ static void put_summary(const struct bench_report *report, FILE *out)
 
 void bench_report_text(const struct bench_report *report, FILE *out)
 {
+    bool has_ratios = false;
+    for (uint32_t i = 0; i < report->n_rows; i++) {
+        has_ratios = has_ratios || report->rows[i].base != NULL;
+    }
     put_facts(report, out);
-    put_ratios(report, out);
+    if (has_ratios) {
+        put_ratios(report, out);
+        put_calls(report, out);
+    }
     put_alone(report, out);
-    put_calls(report, out);
     put_summary(report, out);
 }
 

@@ -324,6 +324,14 @@ static enum found take_place_locked(struct faci_pool *pool, struct faci_conn **o
     return FOUND_PLACE;
 }
 
+/* While the server takes no new connection, those it has taken are worth waiting for. */
+static bool has_place_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
+{
+    return pool->n_all < pool->config->max_connections &&
+           (pool->n_all == pool->n_connecting ||
+            faci_gate_is_open(&pool->gate, faci_clock_now_ns()));
+}
+
 static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
     FACI_REQUIRES(&pool->lock)
@@ -336,27 +344,25 @@ static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
             (void)faci_fail(err, FAC_E_CLOSED, 0, "the cache is closed");
             return FOUND_NONE;
         }
-        /* While the server takes no new connection, those it has taken are worth waiting for. */
-        bool has_place = pool->n_all < pool->config->max_connections &&
-                         (pool->n_all == pool->n_connecting ||
-                          faci_gate_is_open(&pool->gate, faci_clock_now_ns()));
-        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !has_place)) {
+        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !has_place_locked(pool))) {
             *out = pop_idle_locked(pool);
             return FOUND_IDLE;
         }
+        bool has_place = has_place_locked(pool);
         found = has_place ? take_place_locked(pool, out, err)
                           : wait_in_queue_locked(pool, deadline_ns, out, &again, err);
     }
     return found;
 }
 
-static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how)
+static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how,
+                            int64_t now_ns)
 {
     return how != FACI_CHECKOUT_ANY ||
-           faci_clock_now_ns() >= faci_clock_after_ms(conn->idle_since_ns, PEEK_AFTER_MS);
+           now_ns >= faci_clock_after_ms(conn->used_at_ns, PEEK_AFTER_MS);
 }
 
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t now_ns,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
 {
     for (;;) {
@@ -373,15 +379,18 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
         case FOUND_PLACE: {
             fac_status st = connect_new(pool, conn, deadline_ns, err);
             if (st == FAC_OK) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
             }
             return st;
         }
         case FOUND_GIVEN:
+            conn->used_at_ns = now_ns;
             *out = conn;
             return FAC_OK;
         case FOUND_IDLE:
-            if (!is_worth_a_look(conn, how) || faci_conn_is_alive(conn)) {
+            if (!is_worth_a_look(conn, how, now_ns) || faci_conn_is_alive(conn)) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
                 return FAC_OK;
             }
@@ -407,7 +416,6 @@ void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
         return;
     }
     faci_conn_shrink(conn);
-    conn->idle_since_ns = faci_clock_now_ns();
     faci_mutex_lock(&pool->lock);
     struct faci_pool_waiter *waiter = pop_waiter_locked(pool);
     if (waiter != NULL) {
