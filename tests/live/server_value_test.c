@@ -212,12 +212,33 @@ static void test_server_value__replica_without_master_is_not_ready(void **state)
     live_end(&live);
 }
 
+static void test_server_value__larger_than_the_server_takes(void **state)
+{
+    (void)state;
+    static const char *const k_config[] = {"proto-max-bulk-len 1mb", NULL};
+    struct live live;
+    live_start(&live, k_config);
+    live_open(&live);
+    static char value[3 << 20];
+    fac_error err;
+    live_set(live.cache, fac_str("k"), "v");
+    /* The server says no and hangs up while the value is still being sent. */
+    for (int round = 0; round < 3; round++) {
+        fac_status st = fac_cache_set(live.cache, fac_str("k"), fac_mem(value, sizeof(value)),
+                                      FAC_TTL_NONE, NULL, &err);
+        assert_true(st == FAC_E_SERVER || st == FAC_E_UNAVAILABLE);
+        live_expect(live.cache, fac_str("k"), "v");
+    }
+    live_end(&live);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_server_value__is_stored_plainly),
     KIT_TEST(test_server_value__prefix_is_the_settings),
     KIT_TEST(test_server_value__ttl_comes_with_the_value),
     KIT_TEST(test_server_value__of_another_type_is_an_error),
     KIT_TEST(test_server_value__out_of_memory_is_the_servers_refusal),
+    KIT_TEST(test_server_value__larger_than_the_server_takes),
     KIT_TEST(test_server_value__replica_refuses_writes),
     KIT_TEST(test_server_value__replica_without_master_is_not_ready),
 };
