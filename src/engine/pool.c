@@ -369,14 +369,15 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
         faci_mutex_unlock(&pool->lock);
         free_list(inherited);
 
-        switch (found) {
-        case FOUND_PLACE: {
+        if (found == FOUND_PLACE) {
             fac_status st = connect_new(pool, conn, deadline_ns, err);
             if (st == FAC_OK) {
                 *out = conn;
             }
             return st;
         }
+        switch (found) {
+        case FOUND_PLACE:
         case FOUND_GIVEN:
             *out = conn;
             return FAC_OK;
