@@ -118,14 +118,11 @@ static bool server_is_down(struct faci_backend *backend)
 
 /* --- Commands of one key -------------------------------------------------------------------- */
 
-fac_status faci_server_call(struct faci_backend *backend, const struct faci_command *command,
-                            const struct faci_arg *args, size_t n_args, struct faci_sink *sink,
+fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
                             const struct faci_limits *limits, struct faci_slot *out,
                             bool *out_resent, fac_error *err)
 {
-    struct faci_request request = {
-        .command = command, .args = args, .n_args = n_args, .sink = sink};
-    return faci_engine_call(faci_server_engine(faci_server_of(backend)), &request,
+    return faci_engine_call(faci_server_engine(faci_server_of(backend)), request,
                             limits->deadline_ns, out, out_resent, err);
 }
 
@@ -136,8 +133,9 @@ static fac_status server_get(struct faci_backend *backend, const struct faci_key
     struct faci_value_sink sink;
     faci_value_sink_init(&sink, &faci_server_of(backend)->config->alloc);
     struct faci_slot slot;
-    fac_status st = faci_server_call(backend, &k_faci_get, args, 2, &sink.sink, limits, &slot,
-                                     NULL, err);
+    struct faci_request request = {
+        .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st == FAC_OK && slot.type == FAC_REPLY_NULL) {
         st = FAC_MISS;
     } else if (st == FAC_OK && sink.value == NULL) {
@@ -157,8 +155,9 @@ static fac_status server_get_into(struct faci_backend *backend, const struct fac
     struct faci_into_sink sink;
     faci_into_sink_init(&sink, buf, cap);
     struct faci_slot slot;
-    fac_status st = faci_server_call(backend, &k_faci_get, args, 2, &sink.sink, limits, &slot,
-                                     NULL, err);
+    struct faci_request request = {
+        .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st != FAC_OK) {
         return st;
     }
@@ -196,7 +195,8 @@ static fac_status server_set(struct faci_backend *backend, const struct faci_key
     size_t n = faci_server_set_args(key, value, ttl_ms, mode, args, text);
     const struct faci_command *command = mode == FACI_SET_ALWAYS ? &k_faci_set : &k_faci_add;
     struct faci_slot slot;
-    fac_status st = faci_server_call(backend, command, args, n, NULL, limits, &slot, NULL, err);
+    struct faci_request request = {.command = command, .args = args, .n_args = n};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     return st == FAC_OK && slot.type == FAC_REPLY_NULL ? FAC_EXISTS : st;
 }
 
@@ -206,8 +206,8 @@ static fac_status server_remove(struct faci_backend *backend, const struct faci_
     const struct faci_arg args[] = {faci_arg_text("DEL"), faci_arg_key(key)};
     struct faci_slot slot;
     bool was_resent = false;
-    fac_status st = faci_server_call(backend, &k_faci_del, args, 2, NULL, limits, &slot,
-                                     &was_resent, err);
+    struct faci_request request = {.command = &k_faci_del, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, &was_resent, err);
     return faci_server_found(st, &slot, was_resent);
 }
 
@@ -216,8 +216,8 @@ static fac_status server_exists(struct faci_backend *backend, const struct faci_
 {
     const struct faci_arg args[] = {faci_arg_text("EXISTS"), faci_arg_key(key)};
     struct faci_slot slot;
-    fac_status st = faci_server_call(backend, &k_faci_exists, args, 2, NULL, limits, &slot,
-                                     NULL, err);
+    struct faci_request request = {.command = &k_faci_exists, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     return faci_server_found(st, &slot, false);
 }
 
@@ -227,8 +227,8 @@ static fac_status server_ttl(struct faci_backend *backend, const struct faci_key
 {
     const struct faci_arg args[] = {faci_arg_text("PTTL"), faci_arg_key(key)};
     struct faci_slot slot;
-    fac_status st = faci_server_call(backend, &k_faci_pttl, args, 2, NULL, limits, &slot, NULL,
-                                     err);
+    struct faci_request request = {.command = &k_faci_pttl, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st != FAC_OK) {
         return st;
     }

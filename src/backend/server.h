@@ -49,9 +49,8 @@ size_t faci_server_set_args(const struct faci_key *key, fac_bytes value, int64_t
                             enum faci_set_mode mode, struct faci_arg args[FACI_SET_ARGS_MAX],
                             char *text);
 
-/* One command on the engine in use. `out_resent` may be NULL. */
-fac_status faci_server_call(struct faci_backend *backend, const struct faci_command *command,
-                            const struct faci_arg *args, size_t n_args, struct faci_sink *sink,
+/* One request to the engine in use. `out_resent` may be NULL. */
+fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
                             const struct faci_limits *limits, struct faci_slot *out,
                             bool *out_resent, fac_error *err);
 

@@ -89,8 +89,8 @@ static fac_status run_items(struct faci_conn *conn, const struct item_ops *ops, 
                             bool was_resent, int64_t deadline_ns, fac_error *err)
 {
     const struct faci_batch *batch = run->batch;
-    struct faci_slot *window[FACI_CONN_SLOTS];
-    size_t items[FACI_CONN_SLOTS];
+    struct faci_slot *window[FACI_CONN_SLOTS] = {NULL};
+    size_t items[FACI_CONN_SLOTS] = {0};
     size_t n_out = 0; /* submitted */
     size_t n_in = 0;  /* answered */
     size_t i = next_pending(batch, 0);

@@ -95,8 +95,8 @@ fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key
         faci_arg_bytes(fac_mem(text, faci_number_format_i64(ttl_ms, text)))};
     struct faci_slot slot;
     bool was_resent = false;
-    fac_status st = faci_server_call(backend, &k_faci_pexpire, args, 3, NULL, limits, &slot,
-                                     &was_resent, err);
+    struct faci_request request = {.command = &k_faci_pexpire, .args = args, .n_args = 3};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, &was_resent, err);
     return faci_server_found(st, &slot, was_resent);
 }
 
@@ -159,8 +159,8 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
         faci_arg_bytes(fac_mem(delta_text, faci_number_format_i64(delta, delta_text)))};
     if (ttl_ms == FAC_TTL_NONE) {
         struct faci_slot slot;
-        fac_status st = faci_server_call(backend, &k_faci_incrby, incrby, 3, NULL, limits,
-                                         &slot, NULL, err);
+        struct faci_request request = {.command = &k_faci_incrby, .args = incrby, .n_args = 3};
+        fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
         if (st == FAC_OK) {
             *out = slot.number;
         }

@@ -302,6 +302,7 @@ fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *re
 fac_status faci_mux_wait(struct faci_conn *conn, struct faci_slot *slot, int64_t deadline_ns,
                          fac_error *err)
 {
+    faci_assert(slot != NULL);
     if (slot->state != FACI_SLOT_DONE && faci_buf_len(&conn->tx) > 0) {
         fac_bytes nothing = {NULL, 0};
         fac_status st = flush(conn, nothing, deadline_ns, err);

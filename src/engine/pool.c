@@ -387,8 +387,7 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, in
         faci_mutex_unlock(&pool->lock);
         free_list(inherited);
 
-        switch (found) {
-        case FOUND_PLACE: {
+        if (found == FOUND_PLACE) {
             fac_status st = connect_new(pool, conn, deadline_ns, err);
             if (st == FAC_OK) {
                 conn->used_at_ns = now_ns;
@@ -396,6 +395,8 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, in
             }
             return st;
         }
+        switch (found) {
+        case FOUND_PLACE:
         case FOUND_GIVEN:
             conn->used_at_ns = now_ns;
             *out = conn;

@@ -8,6 +8,7 @@
  * is gone in the child: a job of another process is not waited for. */
 #include "net/address.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -297,6 +298,7 @@ fac_status faci_resolver_lookup(struct faci_resolver *resolver, int64_t deadline
     if (st < 0) {
         return st;
     }
+    faci_assert(job != NULL);
     st = wait_for_job(resolver, job, deadline_ns, out, err);
     job_unref(job);
     return st;

@@ -2,6 +2,7 @@
 /* policy/many.c — batches: each item is checked for itself, and has a status on every return. */
 #include "policy/policy.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "policy/limits.h"
 
@@ -11,6 +12,7 @@ typedef fac_status batch_fn(struct faci_backend *backend, const struct faci_batc
 
 static fac_status check_item(const struct faci_batch *batch, size_t i, fac_error *err)
 {
+    faci_assert(batch->keys != NULL || batch->items != NULL);
     fac_bytes name = batch->keys != NULL ? batch->keys[i] : batch->items[i].key;
     struct faci_key key = {batch->prefix, name};
     fac_status st = faci_policy_check_key(&key, err);
