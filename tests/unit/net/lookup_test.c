@@ -9,21 +9,27 @@
 #include "kit/wait.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- The system's lookup -------------------------------------------------------------------- */
 
+enum {
+    CALLS_MAX = 16
+};
+
 static struct {
-    struct kit_gate gate; /* no answer before it is open */
+    atomic_bool is_open; /* no answer before */
     atomic_uint n_calls;
+    atomic_int threads[CALLS_MAX]; /* that made them */
     atomic_uint n_freed;
     atomic_bool takes_signals; /* some call came on a thread that would take one */
     int answer;                /* of getaddrinfo() */
@@ -66,9 +72,13 @@ static struct addrinfo *make_list(unsigned n, uint16_t port)
 int getaddrinfo(const char *restrict node, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict found)
 {
+    unsigned call = atomic_load(&fake.n_calls);
+    if (call < CALLS_MAX) {
+        atomic_store(&fake.threads[call], (int)gettid());
+    }
     (void)atomic_fetch_add(&fake.n_calls, 1U);
     take_note_of_signals();
-    while (!kit_gate_is_open(&fake.gate)) {
+    while (!atomic_load(&fake.is_open)) {
         kit_nap();
     }
     if (node == NULL || service == NULL || hints == NULL || hints->ai_socktype != SOCK_STREAM) {
@@ -102,7 +112,8 @@ struct scene {
 static void begin(struct scene *scene, int answer, unsigned n_addresses)
 {
     kit_memory_init(&scene->memory);
-    kit_gate_init(&fake.gate);
+    atomic_store(&fake.is_open, false);
+    atomic_store(&fake.n_calls, 0);
     fake.answer = answer;
     fake.n_addresses = n_addresses;
     fac_error err;
@@ -111,27 +122,22 @@ static void begin(struct scene *scene, int answer, unsigned n_addresses)
         FAC_OK, &err);
 }
 
-static size_t count_threads(void)
+static bool has_thread(pid_t thread)
 {
-    DIR *tasks = opendir("/proc/self/task");
-    size_t n = 0;
-    if (tasks != NULL) {
-        while (readdir(tasks) != NULL) {
-            n++;
-        }
-        (void)closedir(tasks);
-    }
-    return n;
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d", (int)thread);
+    return access(path, F_OK) == 0;
 }
 
 /* The threads of lookups are nobody's to join: the scene ends when they have. */
-static void end(struct scene *scene, size_t n_threads)
+static void end(struct scene *scene)
 {
     faci_resolver_free(scene->resolver);
     kit_memory_assert_empty(&scene->memory);
-    kit_gate_open(&fake.gate);
-    KIT_WAIT_FOR(20000, count_threads() <= n_threads);
-    kit_gate_fini(&fake.gate);
+    atomic_store(&fake.is_open, true);
+    for (unsigned i = 0; i < atomic_load(&fake.n_calls) && i < CALLS_MAX; i++) {
+        KIT_WAIT_FOR(20000, !has_thread(atomic_load(&fake.threads[i])));
+    }
 }
 
 static fac_status look_up(struct scene *scene, int64_t within_ms, struct faci_addresses *out,
@@ -147,10 +153,9 @@ static fac_status look_up(struct scene *scene, int64_t within_ms, struct faci_ad
 static void test_lookup__addresses_in_their_order(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 3);
-    kit_gate_open(&fake.gate);
+    atomic_store(&fake.is_open, true);
     struct faci_addresses found;
     fac_error err;
     assert_status(look_up(&scene, 20000, &found, &err), FAC_OK, &err);
@@ -164,30 +169,28 @@ static void test_lookup__addresses_in_their_order(void **state)
     }
     KIT_WAIT_FOR(20000, atomic_load(&fake.n_freed) == 1);
     assert_false(atomic_load(&fake.takes_signals));
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 static void test_lookup__more_addresses_than_are_tried(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, FACI_ADDRESSES_MAX + 5);
-    kit_gate_open(&fake.gate);
+    atomic_store(&fake.is_open, true);
     struct faci_addresses found;
     fac_error err;
     assert_status(look_up(&scene, 20000, &found, &err), FAC_OK, &err);
     assert_int_equal(found.n, FACI_ADDRESSES_MAX);
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 static void test_lookup__happens_again_each_time(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 1);
-    kit_gate_open(&fake.gate);
+    atomic_store(&fake.is_open, true);
     struct faci_addresses found;
     fac_error err;
     assert_status(look_up(&scene, 20000, &found, &err), FAC_OK, &err);
@@ -195,7 +198,7 @@ static void test_lookup__happens_again_each_time(void **state)
     assert_status(look_up(&scene, 20000, &found, &err), FAC_OK, &err);
     assert_int_equal(found.n, 2);
     assert_int_equal(atomic_load(&fake.n_calls), 2);
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 static void test_lookup__names_that_are_none(void **state)
@@ -205,17 +208,16 @@ static void test_lookup__names_that_are_none(void **state)
         int answer;
         int os_errno;
     } k_cases[] = {{EAI_NONAME, 0}, {EAI_AGAIN, 0}, {EAI_SYSTEM, ECONNREFUSED}, {0, 0}};
-    size_t n_threads = count_threads();
     for (size_t i = 0; i < KIT_COUNT(k_cases); i++) {
         struct scene scene;
         begin(&scene, k_cases[i].answer, 0);
-        kit_gate_open(&fake.gate);
+        atomic_store(&fake.is_open, true);
         struct faci_addresses found;
         fac_error err;
         assert_status(look_up(&scene, 20000, &found, &err), FAC_E_UNAVAILABLE, &err);
         assert_contains(err.message, "cache.internal");
         assert_int_equal(err.os_errno, k_cases[i].os_errno);
-        end(&scene, n_threads);
+        end(&scene);
     }
 }
 
@@ -224,7 +226,6 @@ static void test_lookup__names_that_are_none(void **state)
 static void test_lookup__that_hangs_holds_nobody(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 1);
     struct faci_addresses found;
@@ -240,16 +241,16 @@ static void test_lookup__that_hangs_holds_nobody(void **state)
     KIT_WAIT_FOR(20000, atomic_load(&fake.n_calls) > 0);
     assert_int_equal(atomic_load(&fake.n_calls), 1);
     /* What it says at last is taken. */
-    kit_gate_open(&fake.gate);
+    atomic_store(&fake.is_open, true);
     assert_status(look_up(&scene, 20000, &found, &err), FAC_OK, &err);
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 struct caller {
     struct scene *scene;
     int64_t within_ms;
     atomic_uint n_with[2]; /* OK, and anything else */
-    fac_status last;
+    atomic_int last;       /* status that was not OK */
 };
 
 static void call(size_t index, void *context)
@@ -261,14 +262,13 @@ static void call(size_t index, void *context)
     fac_status st = look_up(caller->scene, caller->within_ms, &found, &err);
     (void)atomic_fetch_add(&caller->n_with[st == FAC_OK ? 0 : 1], 1U);
     if (st != FAC_OK) {
-        caller->last = st;
+        atomic_store(&caller->last, (int)st);
     }
 }
 
 static void test_lookup__is_shared_by_callers_at_the_same_time(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 1);
     struct caller caller = {.scene = &scene, .within_ms = 50};
@@ -279,16 +279,15 @@ static void test_lookup__is_shared_by_callers_at_the_same_time(void **state)
     /* Those who wait when it ends all have it. */
     caller.within_ms = 20000;
     struct kit_threads *threads = kit_threads_start(4, call, &caller);
-    kit_gate_open(&fake.gate);
+    atomic_store(&fake.is_open, true);
     kit_threads_join(threads);
     assert_int_equal(atomic_load(&caller.n_with[0]), 4);
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 static void test_lookup__close_wakes_who_waits(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 1);
     struct caller caller = {.scene = &scene, .within_ms = 20000};
@@ -298,25 +297,24 @@ static void test_lookup__close_wakes_who_waits(void **state)
     faci_resolver_close(scene.resolver);
     kit_threads_join(threads);
     assert_in_range(kit_now_ms() - before_ms, 0, 10000);
-    assert_int_equal(caller.last, FAC_E_CLOSED);
+    assert_int_equal(atomic_load(&caller.last), FAC_E_CLOSED);
     struct faci_addresses found;
     fac_error err;
     assert_status(look_up(&scene, 20000, &found, &err), FAC_E_CLOSED, &err);
-    end(&scene, n_threads);
+    end(&scene);
 }
 
 /* end() frees the resolver before the lookup has ended: the thread goes on without it. */
 static void test_lookup__outlives_its_resolver(void **state)
 {
     (void)state;
-    size_t n_threads = count_threads();
     struct scene scene;
     begin(&scene, 0, 2);
     struct faci_addresses found;
     fac_error err;
     assert_status(look_up(&scene, 1, &found, &err), FAC_E_TIMEOUT, &err);
     KIT_WAIT_FOR(20000, atomic_load(&fake.n_calls) == 1);
-    end(&scene, n_threads);
+    end(&scene);
     assert_int_equal(atomic_load(&fake.n_freed), 1);
 }
 
