@@ -67,13 +67,13 @@ static bool prepare(struct bench_side *side, const struct bench_endpoint *endpoi
         !side->driver->open(&side->peer, endpoint)) {
         return false;
     }
-    double rate = 0;
+    struct bench_rate warm;
     size_t at = 0;
     bool is_ok = true;
     for (uint32_t n = 0; n < BENCH_KEYS && is_ok; n += side->driver->batch) {
         is_ok = side->driver->run(&side->peer, 0, &at);
     }
-    is_ok = is_ok && bench_server_verify(endpoint) && bench_slice(side, k_warm_s, &rate);
+    is_ok = is_ok && bench_server_verify(endpoint) && bench_slice(side, k_warm_s, &warm);
     if (!is_ok) {
         side->driver->close(&side->peer);
     }
@@ -185,10 +185,11 @@ static bool run_store(const struct bench_plan *plan, uint32_t n_threads, const c
         return false;
     }
     double rates[BENCH_MAX_PAIRS] = {0};
-    double warm = 0;
-    bool is_ok = bench_slice(&side, k_warm_s, &warm);
+    struct bench_rate rate;
+    bool is_ok = bench_slice(&side, k_warm_s, &rate);
     for (uint32_t i = 0; i < plan->method.n_pairs && is_ok; i++) {
-        is_ok = bench_slice(&side, plan->method.slice_s, &rates[i]);
+        is_ok = bench_slice(&side, plan->method.slice_s, &rate);
+        rates[i] = is_ok ? rate.per_s : 0;
     }
     side.driver->close(&side.peer);
     struct bench_row *row = is_ok ? bench_report_add(report) : NULL;

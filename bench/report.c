@@ -54,11 +54,12 @@ static void put_facts(const struct bench_report *report, FILE *out)
 static void put_ratios(const struct bench_report *report, FILE *out)
 {
     (void)fprintf(
-        out, "\nOurs against hiredis: operations (keys) per second, medians of alternating "
-             "slices;\nthe ratio is the median of the pairs' ratios, then the middle half of "
-             "them.\n\n");
-    (void)fprintf(out, "%-16s %-20s %7s %10s %10s %7s  %-15s %-6s %s\n", "cell", "where",
-                  "threads", "ours/s", "hiredis/s", "ratio", "middle half", "bar", "verdict");
+        out, "\nOurs against hiredis: operations (keys) per second and microseconds of "
+             "processor time in this\nprocess for each, medians of alternating slices; the "
+             "ratio is the median of the pairs' ratios,\nthen the middle half of them.\n\n");
+    (void)fprintf(out, "%-14s %-18s %7s %9s %9s %6s %6s %6s  %-13s %-6s %s\n", "cell", "where",
+                  "threads", "ours/s", "hiredis/s", "cpu", "cpu", "ratio", "middle half", "bar",
+                  "verdict");
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
         if (row->kind != BENCH_RATIO && row->kind != BENCH_NOISE) {
@@ -66,16 +67,16 @@ static void put_ratios(const struct bench_report *report, FILE *out)
         }
         char range[32];
         char bar[16] = "-";
-        (void)snprintf(range, sizeof(range), "%.3f - %.3f", row->pairs.ratio_low,
+        (void)snprintf(range, sizeof(range), "%.3f-%.3f", row->pairs.ratio_low,
                        row->pairs.ratio_high);
         if (row->bar > 0) {
             (void)snprintf(bar, sizeof(bar), ">=%.2f", row->bar);
         }
         const char *note = row->is_repeated ? ", repeated:" : "";
-        (void)fprintf(out, "%-16s %-20s %7u %10.0f %10.0f %7.3f  %-15s %-6s %s%s%s\n",
+        (void)fprintf(out, "%-14s %-18s %7u %9.0f %9.0f %6.2f %6.2f %6.3f  %-13s %-6s %s%s%s\n",
                       row->name, row->where, row->n_threads, row->pairs.ours_rate,
-                      row->pairs.base_rate, row->pairs.ratio, range, bar,
-                      bench_row_verdict(row), note,
+                      row->pairs.base_rate, row->pairs.ours_cpu_us, row->pairs.base_cpu_us,
+                      row->pairs.ratio, range, bar, bench_row_verdict(row), note,
                       row->is_repeat ? " (three times the pairs)" : "");
     }
 }
@@ -89,7 +90,7 @@ static void put_alone(const struct bench_report *report, FILE *out)
             continue;
         }
         if (is_first) {
-            (void)fprintf(out, "\n%-16s %-42s %14s  %-12s %s\n", "cell", "what", "value", "bar",
+            (void)fprintf(out, "\n%-14s %-42s %14s  %-12s %s\n", "cell", "what", "value", "bar",
                           "verdict");
             is_first = false;
         }
@@ -101,7 +102,7 @@ static void put_alone(const struct bench_report *report, FILE *out)
             (void)snprintf(value, sizeof(value), "%.1f KiB", row->value / 1024);
             (void)snprintf(bar, sizeof(bar), "<=%.0f KiB", row->bar / 1024);
         }
-        (void)fprintf(out, "%-16s %-42s %14s  %-12s %s\n", row->name, row->ours, value, bar,
+        (void)fprintf(out, "%-14s %-42s %14s  %-12s %s\n", row->name, row->ours, value, bar,
                       bench_row_verdict(row));
     }
 }
@@ -117,7 +118,7 @@ static void put_calls(const struct bench_report *report, FILE *out)
             is_known = strcmp(report->rows[k].name, row->name) == 0;
         }
         if (!is_known) {
-            (void)fprintf(out, "  %-16s %s  |  %s", row->name, row->ours, row->base);
+            (void)fprintf(out, "  %-14s %s  |  %s", row->name, row->ours, row->base);
             if (row->max_connections > 1) {
                 (void)fprintf(out, "  (max_connections %u | one for each thread)",
                               row->max_connections);
@@ -163,28 +164,36 @@ static void put_summary(const struct bench_report *report, FILE *out)
 
 void bench_report_text(const struct bench_report *report, FILE *out)
 {
+    bool has_ratios = false;
+    for (uint32_t i = 0; i < report->n_rows; i++) {
+        has_ratios = has_ratios || report->rows[i].base != NULL;
+    }
     put_facts(report, out);
-    put_ratios(report, out);
+    if (has_ratios) {
+        put_ratios(report, out);
+        put_calls(report, out);
+    }
     put_alone(report, out);
-    put_calls(report, out);
     put_summary(report, out);
 }
 
 void bench_report_tsv(const struct bench_report *report, FILE *out)
 {
     static const char *const k_kinds[] = {"ratio", "noise", "rate", "bytes"};
-    (void)fprintf(out,
-                  "kind\tcell\twhere\tthreads\tmax_connections\tpairs\tslice_s\tours_per_s\t"
-                  "hiredis_per_s\tratio\tratio_low\tratio_high\tvalue\tbar\trepeat\t"
-                  "verdict\n");
+    (void)fprintf(
+        out,
+        "kind\tcell\twhere\tthreads\tmax_connections\tpairs\tslice_s\tours_per_s\t"
+        "hiredis_per_s\tours_cpu_us\thiredis_cpu_us\tratio\tratio_low\tratio_high\tvalue\tbar\trepeat\t"
+        "verdict\n");
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
         (void)fprintf(out, "%s\t%s\t%s\t%u\t%u\t%u\t%.3f\t", k_kinds[row->kind], row->name,
                       row->where, row->n_threads, row->max_connections, row->method.n_pairs,
                       row->method.slice_s);
-        (void)fprintf(out, "%.1f\t%.1f\t%.4f\t%.4f\t%.4f\t%.1f\t%.2f\t%s\t%s\n",
-                      row->pairs.ours_rate, row->pairs.base_rate, row->pairs.ratio,
-                      row->pairs.ratio_low, row->pairs.ratio_high, row->value, row->bar,
+        (void)fprintf(out, "%.1f\t%.1f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.1f\t%.2f\t%s\t%s\n",
+                      row->pairs.ours_rate, row->pairs.base_rate, row->pairs.ours_cpu_us,
+                      row->pairs.base_cpu_us, row->pairs.ratio, row->pairs.ratio_low,
+                      row->pairs.ratio_high, row->value, row->bar,
                       row->is_repeat ? "yes" : "no", bench_row_verdict(row));
     }
 }

@@ -16,6 +16,7 @@ struct worker {
     uint64_t length_ns;
     uint64_t started_ns;
     uint64_t ended_ns;
+    uint64_t cpu_ns;
     uint64_t n_ops;
     uint32_t index;
     bool is_ok;
@@ -35,11 +36,16 @@ bool bench_watch_signals(void)
     return sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
 }
 
-uint64_t bench_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
 }
 
 static int compare_doubles(const void *left, const void *right)
@@ -63,6 +69,7 @@ static void work(struct worker *worker)
     size_t at = (size_t)worker->index * 61 % BENCH_KEYS;
     uint64_t n_ops = 0;
     bool is_ok = true;
+    const uint64_t cpu_ns = read_ns(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t started_ns = bench_now_ns();
     const uint64_t end_ns = started_ns + worker->length_ns;
     uint64_t now_ns = started_ns;
@@ -73,6 +80,7 @@ static void work(struct worker *worker)
     }
     worker->started_ns = started_ns;
     worker->ended_ns = now_ns;
+    worker->cpu_ns = read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
     worker->n_ops = n_ops;
     worker->is_ok = is_ok;
 }
@@ -108,7 +116,7 @@ static void run_threads(struct worker *workers, uint32_t n)
     (void)pthread_barrier_destroy(&start);
 }
 
-bool bench_slice(struct bench_side *side, double seconds, double *out_rate)
+bool bench_slice(struct bench_side *side, double seconds, struct bench_rate *out)
 {
     const uint32_t n = side->peer.n_threads;
     struct worker workers[BENCH_MAX_THREADS] = {0};
@@ -123,11 +131,13 @@ bool bench_slice(struct bench_side *side, double seconds, double *out_rate)
     }
     uint64_t first_ns = workers[0].started_ns;
     uint64_t last_ns = workers[0].ended_ns;
+    uint64_t cpu_ns = 0;
     uint64_t n_ops = 0;
     bool is_ok = true;
     for (uint32_t i = 0; i < n; i++) {
         first_ns = workers[i].started_ns < first_ns ? workers[i].started_ns : first_ns;
         last_ns = workers[i].ended_ns > last_ns ? workers[i].ended_ns : last_ns;
+        cpu_ns += workers[i].cpu_ns;
         n_ops += workers[i].n_ops;
         is_ok = is_ok && workers[i].is_ok;
     }
@@ -135,18 +145,29 @@ bool bench_slice(struct bench_side *side, double seconds, double *out_rate)
         return bench_broke("interrupted");
     }
     if (is_ok) {
-        *out_rate = (double)n_ops * 1e9 / (double)(last_ns - first_ns);
+        out->per_s = (double)n_ops * 1e9 / (double)(last_ns - first_ns);
+        out->cpu_us = (double)cpu_ns / 1e3 / (double)n_ops;
     }
     return is_ok;
+}
+
+static double median_of(const struct bench_rate *rates, uint32_t n, bool is_cpu)
+{
+    double values[BENCH_MAX_PAIRS] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        values[i] = is_cpu ? rates[i].cpu_us : rates[i].per_s;
+    }
+    return bench_median(values, n);
 }
 
 bool bench_compare(struct bench_side *ours, struct bench_side *base,
                    const struct bench_method *method, struct bench_pairs *out)
 {
-    double ours_rates[BENCH_MAX_PAIRS] = {0};
-    double base_rates[BENCH_MAX_PAIRS] = {0};
+    struct bench_rate ours_rates[BENCH_MAX_PAIRS] = {0};
+    struct bench_rate base_rates[BENCH_MAX_PAIRS] = {0};
     double ratios[BENCH_MAX_PAIRS] = {0};
-    for (uint32_t i = 0; i < method->n_pairs; i++) {
+    const uint32_t n = method->n_pairs;
+    for (uint32_t i = 0; i < n; i++) {
         const bool is_ours_first = i % 2 == 0;
         if (is_ours_first && !bench_slice(ours, method->slice_s, &ours_rates[i])) {
             return false;
@@ -157,12 +178,14 @@ bool bench_compare(struct bench_side *ours, struct bench_side *base,
         if (!is_ours_first && !bench_slice(ours, method->slice_s, &ours_rates[i])) {
             return false;
         }
-        ratios[i] = ours_rates[i] / base_rates[i];
+        ratios[i] = ours_rates[i].per_s / base_rates[i].per_s;
     }
-    out->ours_rate = bench_median(ours_rates, method->n_pairs);
-    out->base_rate = bench_median(base_rates, method->n_pairs);
-    out->ratio = bench_median(ratios, method->n_pairs); /* Sorts. */
-    out->ratio_low = ratios[method->n_pairs / 4];
-    out->ratio_high = ratios[method->n_pairs - 1 - method->n_pairs / 4];
+    out->ours_rate = median_of(ours_rates, n, false);
+    out->base_rate = median_of(base_rates, n, false);
+    out->ours_cpu_us = median_of(ours_rates, n, true);
+    out->base_cpu_us = median_of(base_rates, n, true);
+    out->ratio = bench_median(ratios, n); /* Sorts. */
+    out->ratio_low = ratios[n / 4];
+    out->ratio_high = ratios[n - 1 - n / 4];
     return true;
 }

@@ -26,6 +26,9 @@ struct bench_pairs {
     double ratio;      /* Median of the pairs' ratios. */
     double ratio_low;  /* A quarter of the pairs lies below, */
     double ratio_high; /* and a quarter above. */
+    double
+        ours_cpu_us; /* Of this process, for one operation; median of the slices. Waiting, and */
+    double base_cpu_us; /* what other programs take, is not in it. */
 };
 
 /* One side of a comparison: a driver with its open peer. */
@@ -40,8 +43,14 @@ uint64_t bench_now_ns(void);
 /* The middle one, or the mean of the middle two. Sorts `values`. `n` is at least 1. */
 double bench_median(double *values, uint32_t n);
 
-/* Run all threads of a side for `seconds`; *out_rate is what they did per second together. */
-bool bench_slice(struct bench_side *side, double seconds, double *out_rate);
+/* What one slice gave. */
+struct bench_rate {
+    double per_s;  /* Of all threads together. */
+    double cpu_us; /* For one operation. */
+};
+
+/* Run all threads of a side for `seconds`. */
+bool bench_slice(struct bench_side *side, double seconds, struct bench_rate *out);
 
 /* Alternate ours, base, base, ours … for n_pairs pairs. */
 bool bench_compare(struct bench_side *ours, struct bench_side *base,

@@ -4,6 +4,7 @@
  * be a secret: an unknown option is named without its value, a surplus operand not at all. */
 #include "args.h"
 
+#include "nearest.h"
 #include "number.h"
 #include "output.h"
 
@@ -47,82 +48,6 @@ const struct cli_option k_options[] = {
 /* clang-format on */
 const size_t k_n_options = CLI_COUNT(k_options);
 
-/* --- Nearest names ---------------------------------------------------------------------------- */
-
-enum {
-    NAME_MAX_BYTES =
-        24,       /* longer than any name of the tables: nothing is near to a longer word */
-    NEAR_MAX = 2, /* edits */
-};
-
-static size_t min_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How many insertions, removals and replacements apart two words are (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-    size_t a_len = strlen(a);
-    size_t b_len = strlen(b);
-    if (a_len > NAME_MAX_BYTES || b_len > NAME_MAX_BYTES) {
-        return SIZE_MAX;
-    }
-    size_t row[NAME_MAX_BYTES + 1];
-    for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = min_of(replaced, min_of(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b_len];
-}
-
-struct nearest {
-    const char *name;
-    size_t distance;
-};
-
-static void consider(struct nearest *nearest, const char *word, const char *name)
-{
-    size_t apart = distance(word, name);
-    if (apart < nearest->distance && apart <= NEAR_MAX && apart < strlen(name)) {
-        nearest->name = name;
-        nearest->distance = apart;
-    }
-}
-
-int cli_refuse_command(const struct cli *cli, const char *word)
-{
-    struct nearest nearest = {NULL, SIZE_MAX};
-    for (size_t i = 0; i < k_n_commands; i++) {
-        consider(&nearest, word, k_commands[i].name);
-    }
-    if (nearest.name != NULL) {
-        return cli_usage(cli, "unknown command \"%s\"; did you mean \"%s\"?", word,
-                         nearest.name);
-    }
-    return cli_usage(cli, "unknown command \"%s\"", word);
-}
-
-static int refuse_option(struct cli *cli, const char *word)
-{
-    struct nearest nearest = {NULL, SIZE_MAX};
-    for (size_t i = 0; i < k_n_options; i++) {
-        consider(&nearest, word, k_options[i].name);
-    }
-    if (nearest.name != NULL) {
-        return cli_usage(cli, "unknown option --%s; did you mean --%s?", word, nearest.name);
-    }
-    return cli_usage(cli, "unknown option --%s", word);
-}
-
 /* --- Secrets ---------------------------------------------------------------------------------- */
 
 static int refuse_password(struct cli *cli, const char *where)
@@ -162,7 +87,12 @@ static int apply_setting(struct cli *cli, const struct cli_option *option, const
     }
     fac_error err;
     if (fac_options_set(&cli->options, option->setting, value, &err) < 0) {
-        return cli_usage(cli, "--%s: %s", option->name, err.message);
+        /* The library names the setting, which is the option once more. */
+        size_t len = strlen(option->setting);
+        bool is_named = strncmp(err.message, option->setting, len) == 0 &&
+                        err.message[len] == ':';
+        const char *message = is_named ? err.message + len + 1 : err.message;
+        return cli_usage(cli, "--%s: %s", option->name, message + (message[0] == ' ' ? 1 : 0));
     }
     return CLI_DONE;
 }
@@ -257,7 +187,7 @@ static int apply_own(struct cli *cli, const struct cli_option *option, const cha
 static const struct cli_option *find_option(const char *word, char *name, size_t cap)
 {
     size_t len = strcspn(word, "=");
-    size_t kept = min_of(len, cap - 1);
+    size_t kept = len < cap ? len : cap - 1;
     memcpy(name, word, kept);
     name[kept] = '\0';
     for (size_t i = 0; i < k_n_options; i++) {
@@ -271,7 +201,7 @@ static const struct cli_option *find_option(const char *word, char *name, size_t
 /* One option at argv[*at], behind its dashes; moves *at past its value. */
 static int take_option(struct cli *cli, int argc, char **argv, int *at)
 {
-    char name[2 * NAME_MAX_BYTES];
+    char name[2 * CLI_NAME_MAX_BYTES];
     const char *word = argv[*at] + 2;
     const struct cli_option *option = find_option(word, name, sizeof(name));
     if (option == NULL && is_password_option(name)) {
@@ -282,7 +212,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
         return CLI_DONE;
     }
     if (option == NULL) {
-        return refuse_option(cli, name);
+        return cli_refuse_option(cli, name);
     }
     const char *equals = strchr(word, '=');
     if (option->value == NULL) {

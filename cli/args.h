@@ -24,7 +24,4 @@ extern const size_t k_n_options;
  */
 int cli_args_parse(struct cli *cli, int argc, char **argv);
 
-/* Complains of a word that is no command, with the nearest one that is. Returns CLI_USAGE. */
-int cli_refuse_command(const struct cli *cli, const char *word);
-
 #endif

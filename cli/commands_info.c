@@ -123,12 +123,16 @@ int cli_run_stats(struct cli *cli)
     if (cli->is_json) {
         cli_json_open(&json, NULL, '{');
         cli_json_string(&json, "scope", "this command's own handle");
-        cli_json_string(&json, "memory_budget", budget);
+        if (budget[0] != '\0') {
+            cli_json_string(&json, "memory_budget", budget);
+        } else {
+            cli_json_null(&json, "memory_budget");
+        }
     } else {
         cli_puts(
             "Counters of this command's own handle, opened just now. Other processes have\n"
             "their own: a program reads them with fac_cache_stats().\n\n");
-        cli_printf("%-18s %s\n", "memory_budget", budget);
+        cli_printf("%-18s %s\n", "memory_budget", budget[0] != '\0' ? budget : "-");
     }
     for (size_t i = 0; i < CLI_COUNT(k_stats); i++) {
         uint64_t number = stat_of(&stats, i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cli/help.c — the help, made from the tables of commands and options. */
 #include "args.h"
+#include "nearest.h"
 #include "output.h"
 
 #include <string.h>

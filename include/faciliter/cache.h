@@ -266,7 +266,8 @@ typedef struct fac_item {
  * Fetch many values in as few round trips as possible.
  *
  * On every return each `statuses[i]` is set; `values[i]` is a reference of the caller's when
- * `statuses[i]` is FAC_OK, and NULL otherwise.
+ * `statuses[i]` is FAC_OK, and NULL otherwise. Only an `n` over its range is refused with
+ * FAC_E_INVALID before anything is touched. The same holds for the two verbs that follow.
  *
  * @param cache     An open cache.
  * @param keys      `n` keys; the same key may occur twice.

@@ -85,8 +85,8 @@ typedef struct fac_options {
      * Excludes `host` and `unix_socket`.
      */
     const char *url;
-    const char
-        *unix_socket; /**< Path, 1 to 107 bytes; NULL: inherit. Excludes `host`, `url`. */
+    /** Path, 1 to 107 bytes; NULL: inherit. Excludes `host` and `url`. */
+    const char *unix_socket;
     const char *host; /**< Name or address, 1 to 255 bytes; NULL: inherit (localhost). */
     int32_t port;     /**< 1 to 65535; 0: inherit (6379). */
     int32_t db;       /**< 0 to 1000000; -1: inherit (0). */
@@ -103,9 +103,9 @@ typedef struct fac_options {
 
     uint32_t max_connections; /**< 1 to 10000; 0: inherit (50). */
     uint32_t timeout_ms; /**< What a call may take in all, 1 to 3600000; 0: inherit (4000). */
-    fac_choice
-        retry_on_timeout; /**< A read whose attempt got no answer in half of timeout_ms is
-                                      sent once more; FAC_INHERIT: inherit (yes). */
+    /** A read whose attempt got no answer in half of timeout_ms is sent once more;
+     *  FAC_INHERIT: inherit (yes). */
+    fac_choice retry_on_timeout;
 
     uint64_t memory_bytes; /**< Budget of FAC_MEMORY, 64 KiB to 1 TiB; 0: inherit (64 MiB). */
 
@@ -139,8 +139,9 @@ static inline void fac_options_init(fac_options *options)
  *                 no, on, off, 1, 0), "memory_bytes" (bytes, or with KiB, MiB, GiB).
  * @param value    Its text, in the same form as the environment variable's.
  * @param err      Receives the detail of a failure; NULL if not wanted.
- * @return FAC_OK; FAC_E_CONFIG for an unknown name or a value out of form or range (nothing is
- *         set); FAC_E_INVALID when a pointer is NULL.
+ * @return FAC_OK; FAC_E_CONFIG for an unknown name or a value out of form or range;
+ *         FAC_E_UNSUPPORTED for a URL scheme that is not built, or options of a newer header;
+ *         FAC_E_INVALID when a pointer is NULL. Nothing is set unless FAC_OK.
  */
 FAC_API FAC_MUST_USE fac_status fac_options_set(fac_options *options, const char *name,
                                                 const char *value, fac_error *err);

@@ -33,6 +33,17 @@ static void count_statuses(fac_cache *cache, const fac_status *statuses, size_t 
     }
 }
 
+/* An absurd count is a bug of the caller's, whose arrays are not that long: they are not touched. */
+static bool is_absurd(size_t n, fac_status *out, fac_error *err)
+{
+    if (n <= FACI_BATCH_MAX) {
+        return false;
+    }
+    *out = faci_fail(err, FAC_E_INVALID, 0, "n is %zu: a batch has at most %d items", n,
+                     (int)FACI_BATCH_MAX);
+    return true;
+}
+
 /* Leaves, and keeps what `err` says of an item although the call as a whole is OK. */
 static fac_status leave_with_items(fac_cache *cache, const struct faci_entry *entry,
                                    fac_status st, fac_error *err)
@@ -44,11 +55,15 @@ fac_status fac_cache_get_many(fac_cache *cache, const fac_bytes *keys, size_t n,
                               const fac_call *call, fac_value **values, fac_status *statuses,
                               fac_error *err)
 {
+    fac_status st = FAC_OK;
+    if (is_absurd(n, &st, err)) {
+        return st;
+    }
     if (n > 0 && (keys == NULL || values == NULL || statuses == NULL)) {
         return fail_all(n, values, statuses, faci_null(err, "keys, values or statuses"));
     }
     struct faci_entry entry;
-    fac_status st = faci_enter(cache, call, &entry, err);
+    st = faci_enter(cache, call, &entry, err);
     if (st < 0) {
         return fail_all(n, values, statuses, st);
     }
@@ -60,11 +75,15 @@ fac_status fac_cache_get_many(fac_cache *cache, const fac_bytes *keys, size_t n,
 fac_status fac_cache_set_many(fac_cache *cache, const fac_item *items, size_t n,
                               const fac_call *call, fac_status *statuses, fac_error *err)
 {
+    fac_status st = FAC_OK;
+    if (is_absurd(n, &st, err)) {
+        return st;
+    }
     if (n > 0 && (items == NULL || statuses == NULL)) {
         return fail_all(n, NULL, statuses, faci_null(err, "items or statuses"));
     }
     struct faci_entry entry;
-    fac_status st = faci_enter(cache, call, &entry, err);
+    st = faci_enter(cache, call, &entry, err);
     if (st < 0) {
         return fail_all(n, NULL, statuses, st);
     }
@@ -76,11 +95,15 @@ fac_status fac_cache_set_many(fac_cache *cache, const fac_item *items, size_t n,
 fac_status fac_cache_delete_many(fac_cache *cache, const fac_bytes *keys, size_t n,
                                  const fac_call *call, fac_status *statuses, fac_error *err)
 {
+    fac_status st = FAC_OK;
+    if (is_absurd(n, &st, err)) {
+        return st;
+    }
     if (n > 0 && (keys == NULL || statuses == NULL)) {
         return fail_all(n, NULL, statuses, faci_null(err, "keys or statuses"));
     }
     struct faci_entry entry;
-    fac_status st = faci_enter(cache, call, &entry, err);
+    st = faci_enter(cache, call, &entry, err);
     if (st < 0) {
         return fail_all(n, NULL, statuses, st);
     }

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "engine/server_error.h"
 
 #include <string.h>
 
@@ -37,28 +36,56 @@ static void log_choice(const struct faci_server *server, unsigned chosen)
 {
     const struct faci_settings *settings = &server->config->choices[chosen];
     char endpoint[160];
-    struct faci_identity identity;
-    faci_settings_endpoint(settings, endpoint, sizeof(endpoint));
-    faci_engine_identity(server->engines[chosen], &identity);
     if (chosen > 0) {
-        faci_log(&server->log, FAC_LOG_WARN, "the first choice did not answer: using %s",
+        faci_settings_endpoint(&server->config->choices[0], endpoint, sizeof(endpoint));
+        faci_log(&server->log, FAC_LOG_WARN, "%s did not answer: the second choice is taken",
                  endpoint);
     }
-    faci_log(&server->log, FAC_LOG_INFO, "connected to %s %s at %s (RESP%u)",
-             identity.server[0] != '\0' ? identity.server : "an unknown server",
-             identity.version, endpoint, identity.protocol);
+    struct faci_identity identity;
+    faci_engine_identity(server->engines[chosen], &identity);
+    faci_settings_endpoint(settings, endpoint, sizeof(endpoint));
     const char *asked = settings->family == FAC_VALKEY ? "valkey" : "redis";
-    if (server->config->provider != FAC_AUTO && identity.server[0] != '\0' &&
-        strcmp(identity.server, asked) != 0) {
-        faci_log(&server->log, FAC_LOG_WARN, "asked for %s and found %s: it will do", asked,
-                 identity.server);
-    }
+    bool is_other = server->config->provider != FAC_AUTO && identity.server[0] != '\0' &&
+                    strcmp(identity.server, asked) != 0;
+    faci_log(&server->log, is_other ? FAC_LOG_WARN : FAC_LOG_INFO,
+             "connected to %s %s at %s (RESP%u)%s%s",
+             identity.server[0] != '\0' ? identity.server : "an unknown server",
+             identity.version, endpoint, identity.protocol, is_other ? ", asked for " : "",
+             is_other ? asked : "");
 }
 
 /* The other endpoint is for a server that is not there: not for one that refuses us. */
 static bool is_absent(fac_status st)
 {
     return st == FAC_E_UNAVAILABLE || st == FAC_E_TIMEOUT;
+}
+
+/* Both were tried: tell of both. */
+static fac_status fail_both(fac_status st, const fac_error *first, fac_error *err)
+{
+    if (err != NULL) {
+        fac_error second = *err;
+        (void)faci_fail(err, st, second.os_errno, "%.110s; then %.110s", first->message,
+                        second.message);
+        memcpy(err->server_code, second.server_code, sizeof(err->server_code));
+    }
+    return st;
+}
+
+/* The first of two choices may hang: it gets half of the time. */
+static fac_status connect_choice(struct faci_server *server, unsigned i, int64_t deadline_ns,
+                                 fac_error *err)
+{
+    int64_t until_ns = deadline_ns;
+    if (i + 1 < server->config->n_choices) {
+        until_ns = faci_clock_now_ns() + faci_clock_left_ns(deadline_ns) / 2;
+    }
+    fac_status st = faci_engine_connect(server->engines[i], until_ns, err);
+    unsigned none = server->config->n_choices;
+    if (st == FAC_OK && atomic_compare_exchange_strong(&server->chosen, &none, i)) {
+        log_choice(server, i);
+    }
+    return st;
 }
 
 static fac_status server_prepare(struct faci_backend *backend, int64_t deadline_ns,
@@ -69,24 +96,19 @@ static fac_status server_prepare(struct faci_backend *backend, int64_t deadline_
     if (atomic_load_explicit(&server->chosen, memory_order_acquire) < n_choices) {
         return FAC_OK;
     }
-    fac_status st = FAC_E_UNAVAILABLE;
-    for (unsigned i = 0; i < n_choices; i++) {
-        /* The first of two may hang: it gets half of the time. */
-        int64_t left_ns = faci_clock_left_ns(deadline_ns);
-        int64_t until_ns = i + 1 < n_choices ? faci_clock_now_ns() + left_ns / 2 : deadline_ns;
-        st = faci_engine_connect(server->engines[i], until_ns, err);
-        if (st == FAC_OK) {
-            unsigned none = n_choices;
-            if (atomic_compare_exchange_strong(&server->chosen, &none, i)) {
-                log_choice(server, i);
-            }
-            return FAC_OK;
-        }
-        if (!is_absent(st)) {
-            break;
-        }
+    fac_error first;
+    fac_status st = connect_choice(server, 0, deadline_ns, &first);
+    if (st == FAC_OK) {
+        return FAC_OK;
     }
-    return st;
+    if (n_choices == 1 || !is_absent(st)) {
+        if (err != NULL) {
+            *err = first;
+        }
+        return st;
+    }
+    st = connect_choice(server, 1, deadline_ns, err);
+    return is_absent(st) ? fail_both(st, &first, err) : st;
 }
 
 static bool server_is_down(struct faci_backend *backend)
@@ -96,15 +118,11 @@ static bool server_is_down(struct faci_backend *backend)
 
 /* --- Commands of one key -------------------------------------------------------------------- */
 
-/* NOLINTNEXTLINE(readability-function-size): what each verb would have to spell out */
-static fac_status call(struct faci_backend *backend, const struct faci_command *command,
-                       const struct faci_arg *args, size_t n_args, struct faci_sink *sink,
-                       const struct faci_limits *limits, struct faci_slot *out,
-                       bool *out_resent, fac_error *err)
+fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
+                            const struct faci_limits *limits, struct faci_slot *out,
+                            bool *out_resent, fac_error *err)
 {
-    struct faci_request request = {
-        .command = command, .args = args, .n_args = n_args, .sink = sink};
-    return faci_engine_call(faci_server_engine(faci_server_of(backend)), &request,
+    return faci_engine_call(faci_server_engine(faci_server_of(backend)), request,
                             limits->deadline_ns, out, out_resent, err);
 }
 
@@ -115,7 +133,9 @@ static fac_status server_get(struct faci_backend *backend, const struct faci_key
     struct faci_value_sink sink;
     faci_value_sink_init(&sink, &faci_server_of(backend)->config->alloc);
     struct faci_slot slot;
-    fac_status st = call(backend, &k_faci_get, args, 2, &sink.sink, limits, &slot, NULL, err);
+    struct faci_request request = {
+        .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st == FAC_OK && slot.type == FAC_REPLY_NULL) {
         st = FAC_MISS;
     } else if (st == FAC_OK && sink.value == NULL) {
@@ -135,7 +155,9 @@ static fac_status server_get_into(struct faci_backend *backend, const struct fac
     struct faci_into_sink sink;
     faci_into_sink_init(&sink, buf, cap);
     struct faci_slot slot;
-    fac_status st = call(backend, &k_faci_get, args, 2, &sink.sink, limits, &slot, NULL, err);
+    struct faci_request request = {
+        .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st != FAC_OK) {
         return st;
     }
@@ -173,17 +195,9 @@ static fac_status server_set(struct faci_backend *backend, const struct faci_key
     size_t n = faci_server_set_args(key, value, ttl_ms, mode, args, text);
     const struct faci_command *command = mode == FACI_SET_ALWAYS ? &k_faci_set : &k_faci_add;
     struct faci_slot slot;
-    fac_status st = call(backend, command, args, n, NULL, limits, &slot, NULL, err);
+    struct faci_request request = {.command = command, .args = args, .n_args = n};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     return st == FAC_OK && slot.type == FAC_REPLY_NULL ? FAC_EXISTS : st;
-}
-
-/* For answers that count keys: 0 is a miss. */
-static fac_status found(fac_status st, const struct faci_slot *slot, bool was_resent)
-{
-    if (st != FAC_OK) {
-        return st;
-    }
-    return slot->number > 0 || was_resent ? FAC_OK : FAC_MISS;
 }
 
 static fac_status server_remove(struct faci_backend *backend, const struct faci_key *key,
@@ -192,8 +206,9 @@ static fac_status server_remove(struct faci_backend *backend, const struct faci_
     const struct faci_arg args[] = {faci_arg_text("DEL"), faci_arg_key(key)};
     struct faci_slot slot;
     bool was_resent = false;
-    fac_status st = call(backend, &k_faci_del, args, 2, NULL, limits, &slot, &was_resent, err);
-    return found(st, &slot, was_resent);
+    struct faci_request request = {.command = &k_faci_del, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, &was_resent, err);
+    return faci_server_found(st, &slot, was_resent);
 }
 
 static fac_status server_exists(struct faci_backend *backend, const struct faci_key *key,
@@ -201,8 +216,9 @@ static fac_status server_exists(struct faci_backend *backend, const struct faci_
 {
     const struct faci_arg args[] = {faci_arg_text("EXISTS"), faci_arg_key(key)};
     struct faci_slot slot;
-    fac_status st = call(backend, &k_faci_exists, args, 2, NULL, limits, &slot, NULL, err);
-    return found(st, &slot, false);
+    struct faci_request request = {.command = &k_faci_exists, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
+    return faci_server_found(st, &slot, false);
 }
 
 static fac_status server_ttl(struct faci_backend *backend, const struct faci_key *key,
@@ -211,7 +227,8 @@ static fac_status server_ttl(struct faci_backend *backend, const struct faci_key
 {
     const struct faci_arg args[] = {faci_arg_text("PTTL"), faci_arg_key(key)};
     struct faci_slot slot;
-    fac_status st = call(backend, &k_faci_pttl, args, 2, NULL, limits, &slot, NULL, err);
+    struct faci_request request = {.command = &k_faci_pttl, .args = args, .n_args = 2};
+    fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st != FAC_OK) {
         return st;
     }
@@ -224,186 +241,6 @@ static fac_status server_ttl(struct faci_backend *backend, const struct faci_key
         *out_ttl_ms = slot.number > 0 ? slot.number : 1; /* 0: less than a millisecond */
     }
     return FAC_OK;
-}
-
-/* --- Commands that go together -------------------------------------------------------------- */
-
-struct pipeline {
-    const struct faci_request *requests;
-    size_t n;
-    struct faci_slot *slots; /* copies of the answered slots */
-};
-
-/* All requests in one round trip. The first error of the server is the result, but every reply is
- * read. */
-static fac_status run_pipeline(struct faci_conn *conn, void *context, int64_t deadline_ns,
-                               fac_error *err)
-{
-    const struct pipeline *pipeline = context;
-    struct faci_slot *pending[4] = {NULL};
-    faci_assert(pipeline->n <= FACI_COUNT(pending));
-    fac_status st = FAC_OK;
-    size_t n_submitted = 0;
-    while (n_submitted < pipeline->n && st == FAC_OK) {
-        st = faci_mux_submit(conn, &pipeline->requests[n_submitted], deadline_ns,
-                             &pending[n_submitted], err);
-        n_submitted += st == FAC_OK ? 1U : 0U;
-    }
-    if (st < 0) {
-        /* Half a transaction must not stay behind on a connection. */
-        faci_conn_poison(conn, st, 0, "a pipeline was cut short");
-        return st;
-    }
-    for (size_t i = 0; i < pipeline->n; i++) {
-        fac_status waited = faci_mux_wait(conn, pending[i], deadline_ns, err);
-        if (waited < 0) {
-            return waited;
-        }
-        pipeline->slots[i] = *pending[i];
-        if (st == FAC_OK) {
-            st = faci_mux_result(pending[i], err);
-        }
-        faci_mux_release(conn, pending[i]);
-    }
-    return st;
-}
-
-static fac_status call_pipeline(struct faci_backend *backend, struct pipeline *pipeline,
-                                enum faci_retry retry, const struct faci_limits *limits,
-                                bool *out_resent, fac_error *err)
-{
-    struct faci_job job = {
-        .retry = retry, .is_write = true, .run = run_pipeline, .context = pipeline};
-    fac_status st = faci_engine_run(faci_server_engine(faci_server_of(backend)), &job,
-                                    limits->deadline_ns, err);
-    *out_resent = job.was_resent;
-    return st;
-}
-
-/* PERSIST answers 0 for a key without expiry and for no key: EXISTS tells which. */
-static fac_status persist(struct faci_backend *backend, const struct faci_key *key,
-                          const struct faci_limits *limits, fac_error *err)
-{
-    const struct faci_arg args[] = {faci_arg_text("PERSIST"), faci_arg_key(key)};
-    const struct faci_arg exists[] = {faci_arg_text("EXISTS"), faci_arg_key(key)};
-    const struct faci_request requests[] = {
-        {.command = &k_faci_persist, .args = args, .n_args = 2},
-        {.command = &k_faci_exists, .args = exists, .n_args = 2},
-    };
-    struct faci_slot slots[FACI_COUNT(requests)];
-    struct pipeline pipeline = {requests, FACI_COUNT(requests), slots};
-    bool was_resent = false;
-    fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_READ, limits, &was_resent,
-                                  err);
-    if (st != FAC_OK) {
-        return st;
-    }
-    return slots[0].number > 0 || slots[1].number > 0 || was_resent ? FAC_OK : FAC_MISS;
-}
-
-static fac_status server_touch(struct faci_backend *backend, const struct faci_key *key,
-                               int64_t ttl_ms, const struct faci_limits *limits, fac_error *err)
-{
-    if (ttl_ms == FAC_TTL_NONE) {
-        return persist(backend, key, limits, err);
-    }
-    char text[FACI_I64_TEXT_BYTES];
-    const struct faci_arg args[] = {
-        faci_arg_text("PEXPIRE"), faci_arg_key(key),
-        faci_arg_bytes(fac_mem(text, faci_number_format_i64(ttl_ms, text)))};
-    struct faci_slot slot;
-    bool was_resent = false;
-    fac_status st = call(backend, &k_faci_pexpire, args, 3, NULL, limits, &slot, &was_resent,
-                         err);
-    return found(st, &slot, was_resent);
-}
-
-/* What EXEC answered: an array of what its commands answered, of which only the last matters. */
-struct exec_sink {
-    struct faci_sink sink; /* first */
-    fac_reply_type type;
-    int64_t number;
-    char text[FACI_CONN_TEXT_BYTES];
-    size_t text_len;
-};
-
-static void exec_begin(struct faci_sink *sink, fac_reply_type type, int64_t number,
-                       unsigned depth)
-{
-    struct exec_sink *self = (struct exec_sink *)(void *)sink;
-    if (depth == 1) {
-        self->type = type;
-        self->number = number;
-        self->text_len = 0;
-    }
-}
-
-static void exec_data(struct faci_sink *sink, const void *bytes, size_t len)
-{
-    struct exec_sink *self = (struct exec_sink *)(void *)sink;
-    size_t room = sizeof(self->text) - self->text_len;
-    memcpy(self->text + self->text_len, bytes, len < room ? len : room);
-    self->text_len += len < room ? len : room;
-}
-
-static void exec_end(struct faci_sink *sink)
-{
-    (void)sink;
-}
-
-static const struct faci_sink_ops k_exec_ops = {exec_begin, exec_data, exec_end};
-
-static fac_status exec_result(const struct exec_sink *exec, int64_t *out, fac_error *err)
-{
-    if (exec->type == FAC_REPLY_ERROR) {
-        return faci_server_error(err, "INCRBY", fac_mem(exec->text, exec->text_len));
-    }
-    if (exec->type != FAC_REPLY_INTEGER) {
-        return faci_fail(err, FAC_E_PROTOCOL, 0, "INCRBY: the server answered no number");
-    }
-    *out = exec->number;
-    return FAC_OK;
-}
-
-/* MULTI, SET key 0 PX ttl NX, INCRBY key delta, EXEC: the key never exists without its time to
- * live, whoever else writes it. */
-static fac_status server_increment(struct faci_backend *backend, const struct faci_key *key,
-                                   int64_t delta, int64_t ttl_ms,
-                                   const struct faci_limits *limits, int64_t *out,
-                                   fac_error *err)
-{
-    char delta_text[FACI_I64_TEXT_BYTES];
-    const struct faci_arg incrby[] = {
-        faci_arg_text("INCRBY"), faci_arg_key(key),
-        faci_arg_bytes(fac_mem(delta_text, faci_number_format_i64(delta, delta_text)))};
-    if (ttl_ms == FAC_TTL_NONE) {
-        struct faci_slot slot;
-        fac_status st = call(backend, &k_faci_incrby, incrby, 3, NULL, limits, &slot, NULL,
-                             err);
-        if (st == FAC_OK) {
-            *out = slot.number;
-        }
-        return st;
-    }
-    char ttl_text[FACI_I64_TEXT_BYTES];
-    struct faci_arg set[FACI_SET_ARGS_MAX];
-    size_t n_set = faci_server_set_args(key, fac_str("0"), ttl_ms, FACI_SET_IF_ABSENT, set,
-                                        ttl_text);
-    const struct faci_arg multi = faci_arg_text("MULTI");
-    const struct faci_arg exec = faci_arg_text("EXEC");
-    struct exec_sink sink = {.sink = {&k_exec_ops}};
-    const struct faci_request requests[] = {
-        {.command = &k_faci_multi, .args = &multi, .n_args = 1},
-        {.command = &k_faci_queued, .args = set, .n_args = n_set},
-        {.command = &k_faci_queued, .args = incrby, .n_args = 3},
-        {.command = &k_faci_exec, .args = &exec, .n_args = 1, .sink = &sink.sink},
-    };
-    struct faci_slot slots[FACI_COUNT(requests)];
-    struct pipeline pipeline = {requests, FACI_COUNT(requests), slots};
-    bool was_resent = false;
-    fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_NEVER, limits, &was_resent,
-                                  err);
-    return st == FAC_OK ? exec_result(&sink, out, err) : st;
 }
 
 /* --- Life ----------------------------------------------------------------------------------- */
@@ -435,8 +272,8 @@ static const struct faci_backend_ops k_server_ops = {
     .remove = server_remove,
     .exists = server_exists,
     .ttl = server_ttl,
-    .touch = server_touch,
-    .increment = server_increment,
+    .touch = faci_server_touch,
+    .increment = faci_server_increment,
     .get_many = faci_server_get_many,
     .set_many = faci_server_set_many,
     .remove_many = faci_server_remove_many,

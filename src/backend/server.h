@@ -49,6 +49,29 @@ size_t faci_server_set_args(const struct faci_key *key, fac_bytes value, int64_t
                             enum faci_set_mode mode, struct faci_arg args[FACI_SET_ARGS_MAX],
                             char *text);
 
+/* One request to the engine in use. `out_resent` may be NULL. */
+fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
+                            const struct faci_limits *limits, struct faci_slot *out,
+                            bool *out_resent, fac_error *err);
+
+/* For answers that count keys: 0 is a miss, but for one that had to be sent again. */
+static inline fac_status faci_server_found(fac_status st, const struct faci_slot *slot,
+                                           bool was_resent)
+{
+    if (st != FAC_OK) {
+        return st;
+    }
+    return slot->number > 0 || was_resent ? FAC_OK : FAC_MISS;
+}
+
+/* server_group.c */
+fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key *key,
+                             int64_t ttl_ms, const struct faci_limits *limits, fac_error *err);
+fac_status faci_server_increment(struct faci_backend *backend, const struct faci_key *key,
+                                 int64_t delta, int64_t ttl_ms,
+                                 const struct faci_limits *limits, int64_t *out,
+                                 fac_error *err);
+
 /* server_batch.c */
 fac_status faci_server_get_many(struct faci_backend *backend, const struct faci_batch *batch,
                                 const struct faci_limits *limits, fac_error *err);

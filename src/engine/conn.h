@@ -101,7 +101,7 @@ struct faci_conn {
     struct faci_conn *prev;
     struct faci_conn *next_all;
     struct faci_conn *next_idle;
-    int64_t idle_since_ns;
+    int64_t used_at_ns; /* when it was lent last */
 };
 
 /* A connection that is not connected. NULL: no memory. */

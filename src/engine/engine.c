@@ -64,8 +64,8 @@ bool faci_engine_is_down(struct faci_engine *engine)
 fac_status faci_engine_connect(struct faci_engine *engine, int64_t deadline_ns, fac_error *err)
 {
     struct faci_conn *conn = NULL;
-    fac_status st = faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, deadline_ns, &conn,
-                                       err);
+    fac_status st = faci_pool_checkout(&engine->pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(),
+                                       deadline_ns, &conn, err);
     if (st == FAC_OK) {
         faci_pool_give_back(&engine->pool, conn);
     }
@@ -82,14 +82,14 @@ struct attempt {
 
 /* What an attempt had when it may be made again; the rest of the time otherwise. */
 static int64_t attempt_deadline(const struct faci_engine *engine, const struct faci_job *job,
-                                int64_t deadline_ns)
+                                int64_t now_ns, int64_t deadline_ns)
 {
     bool may_repeat = engine->config.retry_on_timeout && job->retry == FACI_RETRY_READ &&
                       job->n_attempts == 0 && deadline_ns != FACI_NEVER_NS;
     if (!may_repeat) {
         return deadline_ns;
     }
-    return faci_clock_now_ns() + faci_clock_left_ns(deadline_ns) / 2;
+    return now_ns + (deadline_ns - now_ns) / 2;
 }
 
 static enum faci_checkout how_to_check_out(const struct faci_job *job)
@@ -104,15 +104,15 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
                                int64_t deadline_ns, struct attempt *attempt, fac_error *err)
 {
     *attempt = (struct attempt){0};
-    int64_t until_ns = attempt_deadline(engine, job, deadline_ns);
+    int64_t now_ns = faci_clock_now_ns();
+    int64_t until_ns = attempt_deadline(engine, job, now_ns, deadline_ns);
     struct faci_conn *conn = NULL;
-    fac_status st = faci_pool_checkout(&engine->pool, how_to_check_out(job), until_ns, &conn,
-                                       err);
+    fac_status st = faci_pool_checkout(&engine->pool, how_to_check_out(job), now_ns, until_ns,
+                                       &conn, err);
+    job->n_attempts++;
     if (st < 0) {
-        job->n_attempts++;
         return st;
     }
-    job->n_attempts++;
     attempt->has_conn = true;
     uint64_t n_sent = conn->n_sent;
     atomic_fetch_add_explicit(&engine->n_in_flight, 1U, memory_order_relaxed);
@@ -125,13 +125,16 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     return st;
 }
 
-static bool may_try_again(const struct faci_engine *engine, const struct faci_job *job,
+static bool may_try_again(struct faci_engine *engine, const struct faci_job *job,
                           const struct attempt *attempt, fac_status st)
 {
     if (job->n_attempts >= ATTEMPTS_MAX) {
         return false;
     }
     if (!attempt->has_conn) {
+        if (st == FAC_E_UNAVAILABLE) {
+            return faci_pool_may_connect(&engine->pool); /* it was up: at once, once more */
+        }
         /* The first half of a read's time went by before it had a connection. */
         return st == FAC_E_TIMEOUT && engine->config.retry_on_timeout &&
                job->retry == FACI_RETRY_READ && job->n_attempts == 1;

@@ -21,7 +21,17 @@ void faci_gate_init(struct faci_gate *gate, uint64_t seed)
 
 bool faci_gate_is_open(const struct faci_gate *gate, int64_t now_ns)
 {
-    return !gate->is_down || (!gate->is_trying && now_ns >= gate->next_at_ns);
+    return gate->n_failures == 0 || (!gate->is_trying && now_ns >= gate->next_at_ns);
+}
+
+bool faci_gate_is_doubtful(const struct faci_gate *gate)
+{
+    return gate->was_up && gate->n_failures == 1 && gate->is_trying;
+}
+
+bool faci_gate_is_down(const struct faci_gate *gate)
+{
+    return gate->n_failures > 0 || !gate->was_up;
 }
 
 bool faci_gate_enter(struct faci_gate *gate, int64_t now_ns, fac_error *err)
@@ -32,17 +42,17 @@ bool faci_gate_enter(struct faci_gate *gate, int64_t now_ns, fac_error *err)
         }
         return false;
     }
-    gate->is_trying = gate->is_down;
+    gate->is_trying = gate->n_failures > 0;
     return true;
 }
 
 void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns)
 {
-    if (gate->is_down || !gate->was_up) {
+    if (faci_gate_is_down(gate)) {
         gate->up_since_ns = now_ns;
     }
     gate->was_up = true;
-    gate->is_down = false;
+    gate->n_failures = 0;
     gate->is_trying = false;
 }
 
@@ -50,17 +60,22 @@ void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                     const fac_error *why)
 {
     gate->is_trying = false;
-    if (gate->is_down && began_ns < gate->failed_at_ns) {
+    if (gate->n_failures > 0 && began_ns < gate->failed_at_ns) {
         return;
     }
-    if (!gate->is_down && gate->was_up &&
+    if (gate->n_failures == 0 && gate->was_up &&
         now_ns >= faci_clock_after_ms(gate->up_since_ns, HEALTHY_MS)) {
         faci_backoff_reset(&gate->restart);
     }
-    struct faci_backoff *backoff = gate->was_up ? &gate->restart : &gate->start;
-    gate->is_down = true;
+    gate->n_failures++;
     gate->failed_at_ns = now_ns;
-    gate->next_at_ns = faci_clock_after_ms(now_ns, faci_backoff_next_ms(backoff));
+    uint32_t pause_ms = 0;
+    if (!gate->was_up) {
+        pause_ms = faci_backoff_next_ms(&gate->start);
+    } else if (gate->n_failures > 1) {
+        pause_ms = faci_backoff_next_ms(&gate->restart);
+    }
+    gate->next_at_ns = faci_clock_after_ms(now_ns, pause_ms);
     gate->why = *why;
     /* To those who are told later it is not their deadline that passed. */
     if (gate->why.status == FAC_E_TIMEOUT) {

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/gate.h — whether a connection may be tried now. While the server is down, one attempt at
- * a time, and only at the back-off's moments; everybody else is told at once. Pure: the time is
- * given. Guarded by the pool's lock. */
+/* engine/gate.h — whether a connection may be tried now. Pure: the time is given. Guarded by the
+ * pool's lock.
+ *
+ *   up ----failure----> doubtful ----failure----> down
+ *    ^                      |                       |
+ *    +------success---------+-------success---------+
+ *
+ * Up: anybody may connect. Doubtful (one failure after it was up): one attempt, at once, and the
+ * others wait for it. Down (further failures, or never up): one attempt at each moment of the
+ * back-off, and the others are told at once what failed. */
 #ifndef FACI_ENGINE_GATE_H
 #define FACI_ENGINE_GATE_H
 
@@ -16,9 +23,9 @@ struct faci_gate {
     struct faci_backoff start;   /* before the first success: 1 s doubling to 30 s */
     struct faci_backoff restart; /* after it: 50 ms doubling to 2 s */
     bool was_up;                 /* it has been reached once */
-    bool is_down;                /* the last attempt failed */
-    bool is_trying;              /* while down: somebody tries now */
-    int64_t next_at_ns;          /* while down: no attempt before */
+    unsigned n_failures;         /* in a row; 0: up, or not yet tried */
+    bool is_trying;              /* after a failure: somebody tries now */
+    int64_t next_at_ns;          /* after a failure: no attempt before */
     int64_t failed_at_ns;        /* the last failure */
     int64_t up_since_ns;         /* the last change from down to up */
     fac_error why;               /* the last failure */
@@ -31,6 +38,12 @@ bool faci_gate_enter(struct faci_gate *gate, int64_t now_ns, fac_error *err);
 
 /* Whether enter() would say yes. */
 bool faci_gate_is_open(const struct faci_gate *gate, int64_t now_ns);
+
+/* Whether an attempt is under way that is worth waiting for. */
+bool faci_gate_is_doubtful(const struct faci_gate *gate);
+
+/* Whether the last attempt failed, or there was none. */
+bool faci_gate_is_down(const struct faci_gate *gate);
 
 void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns);
 

@@ -11,7 +11,6 @@
 #include "base/number.h"
 #include "engine/identity.h"
 #include "engine/mux.h"
-#include "engine/secret.h"
 #include "engine/server_error.h"
 #include "resp/reply.h"
 
@@ -238,24 +237,32 @@ static fac_status greet_resp2(struct faci_conn *conn, const char *password, int6
     return st;
 }
 
-fac_status faci_handshake(struct faci_conn *conn, int64_t deadline_ns, fac_error *err)
+/* In words for whoever set the server's address or forgot its password. */
+static fac_status explain(fac_status st, const char *password, fac_error *err)
 {
-    struct faci_secret password;
-    fac_status st = faci_secret_load(&password, conn->config, err);
-    if (st < 0) {
-        return st;
+    fac_error why = *err;
+    if (st == FAC_E_PROTOCOL) {
+        (void)faci_fail(err, st, 0, "it does not speak RESP: %s", why.message);
+    } else if (st == FAC_E_AUTH && password == NULL && strcmp(why.server_code, "NOAUTH") == 0) {
+        (void)faci_fail(err, st, 0, "the server asks for a password, and none is set (NOAUTH)");
+        memcpy(err->server_code, why.server_code, sizeof(err->server_code));
     }
+    return st;
+}
+
+fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t deadline_ns,
+                          fac_error *err)
+{
     bool is_refused = false;
-    st = greet_resp3(conn, password.text, deadline_ns, &is_refused, err);
+    fac_status st = greet_resp3(conn, password, deadline_ns, &is_refused, err);
     if (st == FAC_OK && is_refused) {
-        st = greet_resp2(conn, password.text, deadline_ns, err);
+        st = greet_resp2(conn, password, deadline_ns, err);
     }
-    faci_secret_fini(&password);
     if (conn->tx.data != NULL) {
         explicit_bzero(conn->tx.data, conn->tx.cap); /* the password was in it */
     }
     if (st == FAC_OK && conn->is_dead) {
         st = faci_conn_fail(conn, err);
     }
-    return st;
+    return st < 0 ? explain(st, password, err) : FAC_OK;
 }

@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 /*
- * Agree on RESP3, else RESP2; authenticate; select the database; learn who answers. Every reply
+ * `password` NULL: none; `err` is not NULL. Agree on RESP3, else RESP2; authenticate; select the database; learn who answers. Every reply
  * is read and checked before this returns. Fills conn->identity.
- * FAC_OK, FAC_E_AUTH, FAC_E_CONFIG (no such database; the password file cannot be read),
- * FAC_E_UNAVAILABLE, FAC_E_TIMEOUT, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_NOMEM.
+ * FAC_OK, FAC_E_AUTH, FAC_E_CONFIG (no such database), FAC_E_UNAVAILABLE, FAC_E_TIMEOUT, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_NOMEM.
  */
-fac_status faci_handshake(struct faci_conn *conn, int64_t deadline_ns, fac_error *err);
+fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t deadline_ns,
+                          fac_error *err);
 
 #endif

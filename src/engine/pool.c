@@ -224,12 +224,18 @@ static void note_result(struct faci_pool *pool, const struct faci_conn *conn, fa
     int64_t now_ns = faci_clock_now_ns();
     faci_mutex_lock(&pool->lock);
     if (st == FAC_OK) {
+        if (faci_gate_is_down(&pool->gate)) {
+            wake_all_locked(pool); /* it is there again: each may connect */
+        }
         faci_gate_succeed(&pool->gate, now_ns);
         pool->identity = conn->identity;
     } else if (says_nothing_of_server(st, began_ns, deadline_ns)) {
         faci_gate_abandon(&pool->gate);
     } else {
         faci_gate_fail(&pool->gate, began_ns, now_ns, why);
+        if (pool->n_all == pool->n_connecting) {
+            wake_all_locked(pool); /* nothing will be given back: each learns why */
+        }
     }
     pool->n_connecting--;
     faci_mutex_unlock(&pool->lock);
@@ -324,6 +330,20 @@ static enum found take_place_locked(struct faci_pool *pool, struct faci_conn **o
     return FOUND_PLACE;
 }
 
+/* Whether to connect, or to be told why not; otherwise there is something to wait for. */
+static bool may_connect_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
+{
+    if (pool->n_all >= pool->config->max_connections) {
+        return false;
+    }
+    if (faci_gate_is_open(&pool->gate, faci_clock_now_ns())) {
+        return true;
+    }
+    /* A server that takes no new connection may still serve those it has taken. */
+    bool has_ready = pool->n_all > pool->n_connecting;
+    return !has_ready && !faci_gate_is_doubtful(&pool->gate);
+}
+
 static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
     FACI_REQUIRES(&pool->lock)
@@ -336,27 +356,25 @@ static enum found find_locked(struct faci_pool *pool, enum faci_checkout how,
             (void)faci_fail(err, FAC_E_CLOSED, 0, "the cache is closed");
             return FOUND_NONE;
         }
-        /* While the server takes no new connection, those it has taken are worth waiting for. */
-        bool has_place = pool->n_all < pool->config->max_connections &&
-                         (pool->n_all == pool->n_connecting ||
-                          faci_gate_is_open(&pool->gate, faci_clock_now_ns()));
-        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !has_place)) {
+        if (pool->idle != NULL && (how != FACI_CHECKOUT_NEW || !may_connect_locked(pool))) {
             *out = pop_idle_locked(pool);
             return FOUND_IDLE;
         }
-        found = has_place ? take_place_locked(pool, out, err)
-                          : wait_in_queue_locked(pool, deadline_ns, out, &again, err);
+        found = may_connect_locked(pool)
+                    ? take_place_locked(pool, out, err)
+                    : wait_in_queue_locked(pool, deadline_ns, out, &again, err);
     }
     return found;
 }
 
-static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how)
+static bool is_worth_a_look(const struct faci_conn *conn, enum faci_checkout how,
+                            int64_t now_ns)
 {
     return how != FACI_CHECKOUT_ANY ||
-           faci_clock_now_ns() >= faci_clock_after_ms(conn->idle_since_ns, PEEK_AFTER_MS);
+           now_ns >= faci_clock_after_ms(conn->used_at_ns, PEEK_AFTER_MS);
 }
 
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t now_ns,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err)
 {
     for (;;) {
@@ -372,6 +390,7 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
         if (found == FOUND_PLACE) {
             fac_status st = connect_new(pool, conn, deadline_ns, err);
             if (st == FAC_OK) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
             }
             return st;
@@ -379,10 +398,12 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
         switch (found) {
         case FOUND_PLACE:
         case FOUND_GIVEN:
+            conn->used_at_ns = now_ns;
             *out = conn;
             return FAC_OK;
         case FOUND_IDLE:
-            if (!is_worth_a_look(conn, how) || faci_conn_is_alive(conn)) {
+            if (!is_worth_a_look(conn, how, now_ns) || faci_conn_is_alive(conn)) {
+                conn->used_at_ns = now_ns;
                 *out = conn;
                 return FAC_OK;
             }
@@ -408,7 +429,6 @@ void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
         return;
     }
     faci_conn_shrink(conn);
-    conn->idle_since_ns = faci_clock_now_ns();
     faci_mutex_lock(&pool->lock);
     struct faci_pool_waiter *waiter = pop_waiter_locked(pool);
     if (waiter != NULL) {
@@ -435,7 +455,7 @@ bool faci_pool_may_connect(struct faci_pool *pool)
 bool faci_pool_is_down(struct faci_pool *pool)
 {
     faci_mutex_lock(&pool->lock);
-    bool is_down = pool->gate.is_down || !pool->gate.was_up;
+    bool is_down = faci_gate_is_down(&pool->gate);
     faci_mutex_unlock(&pool->lock);
     return is_down;
 }

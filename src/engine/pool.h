@@ -66,10 +66,10 @@ void faci_pool_fini(struct faci_pool *pool);
 
 /*
  * A connection, ready, for this caller alone until it is given back. Waits for one until the
- * deadline, connects within it.
+ * deadline, connects within it. `now_ns` is the time, which the caller knows already.
  * FAC_OK, FAC_E_TIMEOUT, FAC_E_BUSY, FAC_E_CLOSED, FAC_E_NOMEM, or why it cannot connect.
  */
-fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how,
+fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, int64_t now_ns,
                               int64_t deadline_ns, struct faci_conn **out, fac_error *err);
 
 /* Give it back; one that is dead or has something under way is closed. */

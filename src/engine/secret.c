@@ -59,6 +59,7 @@ fac_status faci_secret_load(struct faci_secret *secret, const struct faci_engine
     size_t len = (size_t)got;
     if (len > 0 && buf[len - 1] == '\n') {
         len--;
+        len -= len > 0 && buf[len - 1] == '\r' ? 1U : 0U;
     }
     fac_status st = FAC_OK;
     if (len > FACI_SECRET_MAX_BYTES || memchr(buf, '\0', len) != NULL) {

@@ -17,8 +17,8 @@ struct faci_secret {
     const fac_allocator *alloc;
 };
 
-/* Read anew each time, so that a changed file counts at the next connect. One newline at its end
- * is not part of it. FAC_OK, FAC_E_CONFIG (cannot be read, too long, or holds a NUL), FAC_E_NOMEM. */
+/* Read anew each time, so that a changed file counts at the next connect. One line
+ * end, LF or CRLF, is not part of it. FAC_OK, FAC_E_CONFIG (cannot be read, too long, or holds a NUL), FAC_E_NOMEM. */
 fac_status faci_secret_load(struct faci_secret *secret, const struct faci_engine_config *config,
                             fac_error *err);
 

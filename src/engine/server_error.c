@@ -23,7 +23,6 @@ static const struct {
     {"CLUSTERDOWN",  FAC_E_UNAVAILABLE},
     {"TRYAGAIN",     FAC_E_UNAVAILABLE},
     {"BUSY",         FAC_E_UNAVAILABLE}, /* a script runs */
-    {"NOREPLICAS",   FAC_E_UNAVAILABLE},
 };
 
 /* By words in an error without a code of its own ("ERR …"). */

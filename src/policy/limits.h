@@ -10,7 +10,6 @@ enum {
     FACI_KEY_MAX_BYTES = 64 * 1024, /* with the prefix, which is at most 256 */
     FACI_VALUE_MAX_BYTES = 64 * 1024 * 1024,
     FACI_REPLY_DEFAULT_BYTES = 256 * 1024 * 1024,
-    FACI_BATCH_MAX = 1000000,
 };
 
 /* Ten years of 365 days. */

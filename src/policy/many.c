@@ -54,17 +54,6 @@ static void check_items(const struct faci_batch *batch, fac_error *first)
 static fac_status run(struct faci_backend *backend, struct faci_batch *batch, batch_fn *fn,
                       const struct faci_call *call, fac_error *err)
 {
-    if (batch->n > FACI_BATCH_MAX) {
-        fac_status st = faci_fail(err, FAC_E_INVALID, 0, "a batch has at most %d items",
-                                  (int)FACI_BATCH_MAX);
-        for (size_t i = 0; i < batch->n; i++) {
-            batch->statuses[i] = st;
-            if (batch->values != NULL) {
-                batch->values[i] = NULL;
-            }
-        }
-        return st;
-    }
     batch->prefix = fac_str(backend->ops->settings(backend)->prefix);
     fac_error first;
     check_items(batch, &first);

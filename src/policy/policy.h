@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    FACI_BATCH_MAX = 1000000
+}; /* items of one batch, arguments of one command */
+
 /* What a caller wants of one call: fac_call, checked. */
 struct faci_call {
     uint32_t deadline_ms;     /* 0: the settings' timeout */
@@ -38,7 +42,7 @@ fac_status faci_policy_increment(struct faci_backend *backend, fac_bytes name, i
                                  int64_t ttl_ms, const struct faci_call *call, int64_t *out,
                                  fac_error *err);
 
-/* All statuses (and values) are set on every return. */
+/* All statuses (and values) are set on every return. `n` is at most FACI_BATCH_MAX. */
 fac_status faci_policy_get_many(struct faci_backend *backend, const fac_bytes *names, size_t n,
                                 const struct faci_call *call, fac_value **values,
                                 fac_status *statuses, fac_error *err);

@@ -58,7 +58,7 @@ static const size_t k_options_ends[] = {
     END_OF(fac_options, retry_on_timeout),
     END_OF(fac_options, memory_bytes),
     END_OF(fac_options, ignore_environment),
-    END_OF(fac_options, allocator),
+    END_OF(fac_options, allocator), /* NOLINT(bugprone-sizeof-expression): a pointer */
     END_OF(fac_options, log),
     END_OF(fac_options, log_context),
 };

@@ -15,6 +15,7 @@ static bool is_setting(const char *variable)
            strncmp(variable, "VALKEY_", 7) == 0;
 }
 
+/* NOLINTBEGIN(concurrency-mt-unsafe): a test sets its environment before it has threads */
 void api_clear_environment(void)
 {
     for (size_t i = 0; environ[i] != NULL;) {
@@ -36,6 +37,7 @@ void api_set_environment(const char *variable, const char *value)
 {
     assert_int_equal(setenv(variable, value, 1), 0);
 }
+/* NOLINTEND(concurrency-mt-unsafe) */
 
 void api_set_port(const char *variable, uint16_t port)
 {

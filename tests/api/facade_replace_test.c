@@ -217,6 +217,13 @@ static void use_the_cache(size_t index, void *context)
     }
 }
 
+/* The others have come on by `n` rounds. */
+static void wait_for_rounds(struct crowd *crowd, size_t n)
+{
+    size_t before = atomic_load(&crowd->n_done);
+    KIT_WAIT_FOR(20000, atomic_load(&crowd->n_done) >= before + n);
+}
+
 static void replace_by(size_t i, struct kit_memory *memory)
 {
     fac_options options;
@@ -251,8 +258,7 @@ static void test_replace__while_eight_threads_use_it(void **state)
     size_t n_rounds = kit_scaled(300);
     for (size_t i = 0; i < n_rounds; i++) {
         replace_by(i, &memory);
-        size_t before = atomic_load(&crowd.n_done);
-        KIT_WAIT_FOR(20000, atomic_load(&crowd.n_done) > before + N_THREADS);
+        wait_for_rounds(&crowd, N_THREADS);
     }
     atomic_store(&crowd.is_over, true);
     kit_threads_join(threads);
@@ -286,8 +292,7 @@ static void test_replace__close_while_eight_threads_use_it(void **state)
     size_t n_rounds = kit_scaled(300);
     for (size_t i = 0; i < n_rounds; i++) {
         replace_by(i, &memory);
-        size_t before = atomic_load(&crowd.n_done);
-        KIT_WAIT_FOR(20000, atomic_load(&crowd.n_done) > before);
+        wait_for_rounds(&crowd, 1);
         close_cache();
     }
     atomic_store(&crowd.is_over, true);

@@ -113,15 +113,15 @@ static void test_facade_server__misses_fast_while_a_server_hangs(void **state)
     (void)state;
     struct api_backend backend = api_backend_of_test();
     struct kit_server *server = start_server(&backend);
-    api_set_environment(backend.kind == KIT_REDIS ? "REDIS_TIMEOUT" : "VALKEY_TIMEOUT", "0.5");
+    api_set_environment(backend.kind == KIT_REDIS ? "REDIS_TIMEOUT" : "VALKEY_TIMEOUT", "2");
     kit_server_pause(server);
     int64_t start_ms = kit_now_ms();
     assert_false(set_cache(NULL));
-    assert_true(kit_now_ms() - start_ms < 500 + kit_margin_ms());
+    assert_true(kit_now_ms() - start_ms < 2000 + kit_margin_ms());
 
     int n_slow = 0;
     start_ms = kit_now_ms();
-    while (kit_now_ms() - start_ms < 5 * FIRST_STEP_MS / 2) {
+    while (kit_now_ms() - start_ms < 3 * FIRST_STEP_MS / 2) {
         int64_t longest_ms = miss_once();
         assert_true(longest_ms < TRY_MS + kit_margin_ms());
         n_slow += longest_ms >= TRY_MS / 2;
@@ -131,7 +131,8 @@ static void test_facade_server__misses_fast_while_a_server_hangs(void **state)
     assert_true(n_slow <= 1 + (int)(took_ms / (FIRST_STEP_MS / 2)));
 
     kit_server_resume(server);
-    KIT_WAIT_FOR(4 * FIRST_STEP_MS + HEAL_MARGIN_MS, cache_set("k", "healed", 60));
+    /* Waits are anything from 0 to the step, so a few steps may be over already. */
+    KIT_WAIT_FOR(16 * FIRST_STEP_MS + HEAL_MARGIN_MS, cache_set("k", "healed", 60));
     close_cache();
     kit_server_stop(server);
 }

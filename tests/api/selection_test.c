@@ -128,7 +128,7 @@ static void test_selection__auto_takes_the_other_when_the_first_is_down(void **s
     kit_server_stop(redis);
 }
 
-/* Told in a log line, once. */
+/* Warnings with a certain word. */
 struct log_lines {
     atomic_size_t n_lines;
     const char *word;
@@ -137,7 +137,7 @@ struct log_lines {
 static void count_lines(void *context, fac_log_level level, const char *message)
 {
     struct log_lines *lines = context;
-    if (level >= FAC_LOG_INFO && strstr(message, lines->word) != NULL) {
+    if (level == FAC_LOG_WARN && strstr(message, lines->word) != NULL) {
         (void)atomic_fetch_add(&lines->n_lines, 1U);
     }
 }
@@ -151,9 +151,7 @@ static void test_selection__the_second_choice_is_logged(void **state)
     uint16_t closed_port = 0;
     int holder = kit_port_without_listener(&closed_port);
     api_set_port("VALKEY_PORT", closed_port);
-    char first_choice[16];
-    (void)snprintf(first_choice, sizeof(first_choice), ":%u", (unsigned)closed_port);
-    struct log_lines lines = {0, first_choice};
+    struct log_lines lines = {0, "second choice is taken"};
     fac_options options;
     fac_options_init(&options);
     options.log = count_lines;
@@ -162,7 +160,7 @@ static void test_selection__the_second_choice_is_logged(void **state)
     fac_cache *cache = NULL;
     assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
     assert_true(is_second_choice(cache));
-    assert_true(atomic_load(&lines.n_lines) >= 1);
+    assert_int_equal(atomic_load(&lines.n_lines), 1);
     fac_cache_close(cache);
     kit_port_give_back(holder);
     kit_server_stop(redis);

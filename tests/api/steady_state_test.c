@@ -21,12 +21,11 @@ enum {
 
 static atomic_size_t n_mallocs;
 
-/* The names under which glibc keeps the originals. NOLINTBEGIN(bugprone-reserved-identifier,
- * cert-dcl37-c) */
+/* The names under which glibc keeps the originals; its own headers have other parameters' names. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-*) */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *block, size_t bytes);
-/* NOLINTEND */
 
 void *malloc(size_t bytes)
 {
@@ -45,6 +44,7 @@ void *realloc(void *block, size_t bytes)
     (void)atomic_fetch_add_explicit(&n_mallocs, 1U, memory_order_relaxed);
     return __libc_realloc(block, bytes);
 }
+/* NOLINTEND(bugprone-reserved-identifier,readability-*) */
 
 /* --- The measured work ----------------------------------------------------------------------- */
 
@@ -88,18 +88,14 @@ static void test_steady_state__allocates_nothing(void **state)
 
     size_t n_hook_before = atomic_load(&memory.n_calls);
     size_t n_before = atomic_load(&n_mallocs);
+    assert_true(n_hook_before > 0); /* to open took some: both counters do count */
+    assert_true(n_before >= n_hook_before);
     bool is_right = get_many_times(cache, N_CALLS);
     size_t n_after = atomic_load(&n_mallocs);
     assert_true(is_right);
     assert_int_equal(atomic_load(&memory.n_calls), n_hook_before);
     assert_int_equal(n_after, n_before);
 
-    /* The counter does count: a get that returns a value allocates it. */
-    fac_value *value = NULL;
-    assert_int_equal(fac_cache_get(cache, fac_str("k"), NULL, &value, NULL), FAC_OK);
-    assert_true(atomic_load(&memory.n_calls) > n_hook_before);
-    assert_true(atomic_load(&n_mallocs) > n_before);
-    fac_value_unref(value);
     fac_cache_close(cache);
     kit_memory_assert_empty(&memory);
     kit_server_stop(server);

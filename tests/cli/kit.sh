@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 # cli/kit.sh — what the tests of the command share: a clean environment, private servers, checks.
-# Sourced by cli_test.sh with FACILITER and JSON_CHECK set. POSIX sh.
+# Sourced with FACILITER and JSON_CHECK set. POSIX sh.
 
 # No setting of the person who runs this may decide a test.
 for name in $(env | sed -n 's/^\(REDIS_[A-Z_]*\|VALKEY_[A-Z_]*\|CACHE_[A-Z_]*\)=.*/\1/p'); do
@@ -117,6 +118,16 @@ says() {
 has() {
     n_checked=$((n_checked + 1))
     grep -qF -- "$1" "$dir/out" || complain "\"$1\" is not in: $(cat "$dir/out")"
+}
+
+# between LOW HIGH: the last output is seconds with three decimals in this range, both included.
+# The range leaves room for a slow machine.
+between() {
+    n_checked=$((n_checked + 1))
+    awk -v low="$1" -v high="$2" '
+        !/^[0-9]+[.][0-9][0-9][0-9]$/ || $1 < low || $1 > high || NR > 1 { bad = 1 }
+        END { exit bad || NR != 1 }' "$dir/out" ||
+        complain "$(cat "$dir/out") is not $1 to $2 seconds"
 }
 
 quiet() {

@@ -40,6 +40,7 @@ struct kit_stub_conn {
 
 struct kit_stub {
     struct kit_stub_options options;
+    const struct kit_step **scripts; /* a copy of the options' list */
     int listen_fd;
     int stop_read_fd; /* readable at its end: the stub stops */
     int stop_write_fd;
@@ -334,6 +335,21 @@ static bool bind_tcp(struct kit_stub *stub)
     return true;
 }
 
+/* The list only: the scripts themselves are mostly constants. */
+static void copy_scripts(struct kit_stub *stub)
+{
+    size_t n = stub->options.n_scripts;
+    if (stub->options.scripts == NULL) {
+        return;
+    }
+    stub->scripts = calloc(n, sizeof(*stub->scripts));
+    if (stub->scripts == NULL) {
+        abort();
+    }
+    memcpy(stub->scripts, stub->options.scripts, n * sizeof(*stub->scripts));
+    stub->options.scripts = stub->scripts;
+}
+
 struct kit_stub *kit_stub_start(const struct kit_stub_options *options)
 {
     struct kit_stub *stub = calloc(1, sizeof(*stub));
@@ -342,6 +358,7 @@ struct kit_stub *kit_stub_start(const struct kit_stub_options *options)
         abort();
     }
     stub->options = *options;
+    copy_scripts(stub);
     stub->stop_read_fd = stop[0];
     stub->stop_write_fd = stop[1];
     (void)pthread_mutex_init(&stub->lock, NULL);
@@ -374,6 +391,7 @@ void kit_stub_stop(struct kit_stub *stub)
     (void)pthread_mutex_destroy(&stub->lock);
     char problem[sizeof(stub->problem)];
     memcpy(problem, stub->problem, sizeof(problem));
+    free(stub->scripts);
     free(stub);
     if (problem[0] != '\0') {
         fail_msg("the stub saw what it should not: %s", problem);

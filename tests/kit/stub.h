@@ -40,7 +40,8 @@ struct kit_stub_conn;
 typedef void kit_stub_fn(struct kit_stub_conn *conn, void *context);
 
 struct kit_stub_options {
-    /* Scripts by connection, the last one for all further ones; or, when NULL, a function. */
+    /* Scripts by connection, the last one for all further ones; or, when NULL, a function. The
+     * list is copied, the steps must live as long as the stub. */
     const struct kit_step *const *scripts;
     size_t n_scripts;
     kit_stub_fn *fn;

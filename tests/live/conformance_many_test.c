@@ -252,20 +252,29 @@ static void test_conformance__many_has_a_count_limit(void **state)
     (void)state;
     struct live live;
     live_begin(&live);
+    enum {
+        N = 1000001
+    };
+    fac_bytes *keys = calloc(N, sizeof(*keys));
+    fac_item *items = calloc(N, sizeof(*items));
+    fac_value **values = calloc(N, sizeof(*values));
+    fac_status *statuses = calloc(N, sizeof(*statuses));
+    assert_true(keys != NULL && items != NULL && values != NULL && statuses != NULL);
+    keys[0] = fac_str("k");
+    items[0] = (fac_item){keys[0], keys[0], FAC_TTL_NONE};
     fac_error err;
-    /* Refused by the count: the arrays are never looked at. */
-    fac_bytes key = fac_str("k");
-    fac_item item = {key, key, FAC_TTL_NONE};
-    fac_value *value = NULL;
-    fac_status status = FAC_E_BUSY;
-    live_expect_error(
-        fac_cache_get_many(live.cache, &key, 1000001, NULL, &value, &status, &err),
-        FAC_E_INVALID, &err);
-    live_expect_error(fac_cache_set_many(live.cache, &item, 1000001, NULL, &status, &err),
+    live_expect_error(fac_cache_get_many(live.cache, keys, N, NULL, values, statuses, &err),
                       FAC_E_INVALID, &err);
-    live_expect_error(fac_cache_delete_many(live.cache, &key, 1000001, NULL, &status, &err),
+    live_expect_error(fac_cache_set_many(live.cache, items, N, NULL, statuses, &err),
                       FAC_E_INVALID, &err);
-    live_expect_miss(live.cache, key);
+    live_expect_error(fac_cache_delete_many(live.cache, keys, N, NULL, statuses, &err),
+                      FAC_E_INVALID, &err);
+    assert_false(err.maybe_applied);
+    live_expect_miss(live.cache, keys[0]);
+    free(keys);
+    free(items);
+    free(values);
+    free(statuses);
     live_end(&live);
 }
 

@@ -243,15 +243,18 @@ static void test_conformance__increment_refuses_what_does_not_fit(void **state)
         {"+1", 1},
         {"9223372036854775808", -1},
     };
-    for (size_t i = 0; i < KIT_COUNT(k_cases); i++) {
-        live_set(live.cache, fac_str("n"), k_cases[i].before);
-        live_expect_error(fac_cache_increment(live.cache, fac_str("n"), k_cases[i].delta,
-                                              FAC_TTL_NONE, NULL, &got, &err),
+    for (size_t i = 0; i < 2 * KIT_COUNT(k_cases); i++) {
+        const char *before = k_cases[i / 2].before;
+        live_set(live.cache, fac_str("n"), before);
+        live_expect_error(fac_cache_increment(live.cache, fac_str("n"), k_cases[i / 2].delta,
+                                              i % 2 == 0 ? FAC_TTL_NONE : 5000, NULL, &got,
+                                              &err),
                           FAC_E_SERVER, &err);
         assert_string_equal(err.server_code, "ERR");
         assert_false(err.maybe_applied);
         assert_int_equal(got, 777);
-        live_expect(live.cache, fac_str("n"), k_cases[i].before);
+        live_expect(live.cache, fac_str("n"), before);
+        assert_int_equal(ttl_of(live.cache, fac_str("n")), FAC_TTL_NONE);
     }
     assert_int_equal(live_stats(live.cache).disconnects, 0);
     live_end(&live);

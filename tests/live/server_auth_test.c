@@ -7,9 +7,10 @@
 #include <string.h>
 
 static const char *const k_with_password[] = {"requirepass s3cret-word", NULL};
-static const char *const k_with_users[] = {"user app on >app-pass ~cache:* +@all",
-                                           "user nogetter on >app-pass ~* +@all -get",
-                                           "user narrow on >app-pass ~other:* +@all", NULL};
+static const char *const k_with_users[] = {
+    "user app on >app-pass ~cache:* +@all",      "user nogetter on >app-pass ~* +@all -get",
+    "user nomulti on >app-pass ~* +@all -multi", "user noincr on >app-pass ~* +@all -incrby",
+    "user narrow on >app-pass ~other:* +@all",   NULL};
 
 static void expect_refusal(struct live *live, fac_status want)
 {
@@ -117,6 +118,35 @@ static void test_server_auth__missing_permission(void **state)
     live_end(&live);
 }
 
+/* A counter is several commands: a user who may not send one of them must not change it. */
+static void test_server_auth__missing_permission_to_count(void **state)
+{
+    (void)state;
+    static const char *const k_users[] = {"nomulti", "noincr"};
+    struct live live;
+    live_start(&live, k_with_users);
+    live.options.password = "app-pass";
+    for (size_t i = 0; i < KIT_COUNT(k_users); i++) {
+        live.options.username = k_users[i];
+        live_open(&live);
+        fac_error err;
+        int64_t got = 777;
+        assert_string_equal(kit_raw_ask(live_raw(&live), "SET", "cache:n", "5", NULL), "OK");
+        live_expect_error(
+            fac_cache_increment(live.cache, fac_str("n"), 1, 5000, NULL, &got, &err),
+            FAC_E_AUTH, &err);
+        assert_string_equal(err.server_code, "NOPERM");
+        assert_int_equal(got, 777);
+        const char *now = kit_raw_ask(live_raw(&live), "GET", "cache:n", NULL);
+        assert_true(strcmp(now, "5") == 0 || err.maybe_applied);
+        live_expect(live.cache, fac_str("n"), now);
+        live_expect_miss(live.cache, fac_str("other"));
+        fac_cache_close(live.cache);
+        live.cache = NULL;
+    }
+    live_end(&live);
+}
+
 static void test_server_auth__password_that_changes(void **state)
 {
     (void)state;
@@ -141,7 +171,7 @@ static void test_server_auth__password_that_changes(void **state)
 static void test_server_auth__password_file_is_read_at_each_connect(void **state)
 {
     (void)state;
-    static const char *const k_words[] = {"second", "third\n", "fourth\r\n"};
+    static const char *const k_words[] = {"second", "third\n", "fourth word"};
     struct live live;
     live_start(&live, k_with_password);
     char path[128];
@@ -154,8 +184,7 @@ static void test_server_auth__password_file_is_read_at_each_connect(void **state
     assert_string_equal(kit_raw_ask(raw, "AUTH", "s3cret-word", NULL), "OK");
     for (size_t i = 0; i < KIT_COUNT(k_words); i++) {
         char word[16];
-        (void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(k_words[i], "\r\n"),
-                       k_words[i]);
+        (void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(k_words[i], "\n"), k_words[i]);
         write_file(path, k_words[i]);
         assert_string_equal(kit_raw_ask(raw, "CONFIG", "SET", "requirepass", word, NULL), "OK");
         (void)kit_raw_ask(raw, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
@@ -219,6 +248,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_server_auth__password_that_nobody_asked_for),
     KIT_TEST(test_server_auth__acl_user),
     KIT_TEST(test_server_auth__missing_permission),
+    KIT_TEST(test_server_auth__missing_permission_to_count),
     KIT_TEST(test_server_auth__password_that_changes),
     KIT_TEST(test_server_auth__password_file_is_read_at_each_connect),
     KIT_TEST(test_server_auth__password_file_that_is_absent),

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     WORDS_MAX = 8
@@ -248,6 +249,14 @@ static void test_server_command__keeps_its_limits(void **state)
     assert_null(reply);
     live_set(live.cache, fac_str("k"), "v");
     live_expect(live.cache, fac_str("k"), "v");
+    /* Not readable: what is refused is refused by its length. */
+    size_t len = (size_t)64 * 1024 * 1024 + 1;
+    void *unreadable = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(unreadable != MAP_FAILED);
+    args[1] = fac_mem(unreadable, len);
+    live_expect_error(fac_cache_command(live.cache, args, 2, NULL, &reply, &err),
+                      FAC_E_TOO_LARGE, &err);
+    (void)munmap(unreadable, len);
     args[1] = fac_mem(NULL, 3);
     live_expect_error(fac_cache_command(live.cache, args, 2, NULL, &reply, &err), FAC_E_INVALID,
                       &err);

@@ -139,7 +139,8 @@ static fac_status write_one(fac_cache *cache, const char *verb, const fac_call *
     if (strcmp(verb, "touch") == 0) {
         return fac_cache_touch(cache, key, 5000, call, err);
     }
-    return fac_cache_increment(cache, key, 1, FAC_TTL_NONE, call, &number, err);
+    int64_t ttl_ms = strcmp(verb, "increment_ttl") == 0 ? 5000 : FAC_TTL_NONE;
+    return fac_cache_increment(cache, key, 1, ttl_ms, call, &number, err);
 }
 
 static void test_stub_retry__no_write_after_a_timeout(void **state)
@@ -194,6 +195,29 @@ static void test_stub_retry__add_and_increment_never(void **state)
         assert_int_equal(kit_stub_commands(scene.stub, NULL), 1);
         live_expect(scene.cache, fac_str("k"), "served");
         assert_int_equal(kit_stub_commands(scene.stub, NULL), 2);
+        end(&scene);
+    }
+}
+
+static void test_stub_retry__a_cut_transaction_is_unknown(void **state)
+{
+    (void)state;
+    /* MULTI was answered, what follows was not. */
+    static const struct kit_step k_lost[][4] = {
+        {EXPECT(NULL), SHUT},
+        {EXPECT(NULL), SAY("+OK\r\n"), SHUT},
+        {EXPECT(NULL), SAY("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK"), RESET},
+    };
+    for (size_t i = 0; i < KIT_COUNT(k_lost); i++) {
+        struct scene scene;
+        begin(&scene, k_lost[i], LIVE_TIMEOUT_MS, FAC_YES);
+        fac_error err;
+        live_expect_error(write_one(scene.cache, "increment_ttl", NULL, &err),
+                          FAC_E_UNAVAILABLE, &err);
+        assert_true(err.maybe_applied);
+        live_expect(scene.cache, fac_str("k"), "served");
+        assert_int_equal(kit_stub_connections(scene.stub), 2);
+        assert_int_equal(live_stats(scene.cache).retries, 0);
         end(&scene);
     }
 }
@@ -302,6 +326,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stub_retry__no_write_after_a_timeout),
     KIT_TEST(test_stub_retry__set_after_a_lost_connection),
     KIT_TEST(test_stub_retry__add_and_increment_never),
+    KIT_TEST(test_stub_retry__a_cut_transaction_is_unknown),
     KIT_TEST(test_stub_retry__resent_delete_and_touch_are_ok),
     KIT_TEST(test_stub_retry__a_connection_lost_while_idle_costs_nobody),
     KIT_TEST(test_stub_retry__waiting_for_a_connection_counts),
