@@ -192,8 +192,8 @@ static void test_stub_reply__pushes_are_no_replies(void **state)
                                               SAY(">1\r\n$1\r\nx\r\n"),
                                               SAY("$1\r\nc\r\n"),
                                               EXPECT("GET"),
-                                              TRICKLE(PUSH "$1\r\nd\r\n"
-                                                           ">0\r\n"),
+                                              TRICKLE(PUSH "$1\r\nd\r\n"),
+                                              SAY(">0\r\n"),
                                               EXPECT("DEL"),
                                               SAY(PUSH ":1\r\n"),
                                               SERVE};
