@@ -347,7 +347,8 @@ FAC_API FAC_MUST_USE fac_status fac_cache_clear(fac_cache *cache, const fac_call
  *
  * @param cache  An open cache.
  * @param call   Deadline of this call, or NULL.
- * @param out    Filled on every return but FAC_E_INVALID: what is known, is_healthy included.
+ * @param out    Filled on every return but FAC_E_INVALID and FAC_E_UNSUPPORTED: what is known,
+ *               is_healthy included.
  * @param size   sizeof *out.
  * @param err    Receives the detail of a failure.
  * @return FAC_OK (healthy), or a common error.

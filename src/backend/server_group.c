@@ -179,10 +179,13 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
         {.command = &k_faci_queued, .args = incrby, .n_args = 3},
         {.command = &k_faci_exec, .args = &exec, .n_args = 1, .sink = &sink.sink},
     };
-    struct faci_slot slots[FACI_COUNT(requests)];
+    struct faci_slot slots[FACI_COUNT(requests)] = {0};
     struct pipeline pipeline = {requests, FACI_COUNT(requests), slots};
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_NEVER, limits, &was_resent,
                                   err);
+    if (st < 0 && slots[2].type == FAC_REPLY_INTEGER && err != NULL) {
+        err->maybe_applied = true; /* MULTI was refused, so INCRBY was not queued but done */
+    }
     return st == FAC_OK ? exec_result(&sink, out, err) : st;
 }

@@ -36,7 +36,7 @@ extern const struct faci_command k_faci_pexpire;
 extern const struct faci_command k_faci_persist;
 extern const struct faci_command k_faci_incrby;
 extern const struct faci_command k_faci_multi;
-extern const struct faci_command k_faci_queued; /* any command between MULTI and EXEC */
+extern const struct faci_command k_faci_queued; /* behind MULTI, which may have been refused */
 extern const struct faci_command k_faci_exec;
 extern const struct faci_command k_faci_scan;
 extern const struct faci_command k_faci_ping;
