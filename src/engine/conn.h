@@ -76,7 +76,6 @@ struct faci_conn {
     const struct faci_engine_config *config;
     struct faci_stream stream;
     struct faci_reader reader;
-    struct faci_sink head_sink; /* what the reader calls: passes on to the oldest slot's sink */
     struct faci_identity identity;
 
     struct faci_buf tx; /* frames not yet sent */
@@ -107,11 +106,6 @@ struct faci_conn {
 /* A connection that is not connected. NULL: no memory. */
 struct faci_conn *faci_conn_new(const struct faci_engine_config *config);
 
-/* Connect and shake hands; on failure the connection is dead. FAC_OK, FAC_E_UNAVAILABLE,
- * FAC_E_TIMEOUT, FAC_E_AUTH, FAC_E_CONFIG, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_CLOSED, FAC_E_NOMEM. */
-fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
-                          int64_t deadline_ns, fac_error *err);
-
 /* Closes what is open. NULL is fine. */
 void faci_conn_free(struct faci_conn *conn);
 
@@ -123,10 +117,6 @@ fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err);
 
 /* Whether another caller may have it: alive, nothing under way, between two replies. */
 bool faci_conn_is_reusable(const struct faci_conn *conn);
-
-/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
- * or a reply nobody asked for, kills it. */
-bool faci_conn_is_alive(struct faci_conn *conn);
 
 /* Give back memory that a large reply or request took. */
 void faci_conn_shrink(struct faci_conn *conn);

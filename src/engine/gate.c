@@ -59,10 +59,10 @@ void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns)
 void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                     const fac_error *why)
 {
-    gate->is_trying = false;
     if (gate->n_failures > 0 && began_ns < gate->failed_at_ns) {
-        return;
+        return; /* nor is it the attempt that may be under way now */
     }
+    gate->is_trying = false;
     if (gate->n_failures == 0 && gate->was_up &&
         now_ns >= faci_clock_after_ms(gate->up_since_ns, HEALTHY_MS)) {
         faci_backoff_reset(&gate->restart);

@@ -18,9 +18,15 @@
 #include <errno.h>
 #include <string.h>
 
+/* What the reader is given as a sink: passes on to the slot that is due. */
+struct head {
+    struct faci_sink sink; /* first */
+    struct faci_conn *conn;
+};
+
 static struct faci_conn *conn_of(struct faci_sink *sink)
 {
-    return (struct faci_conn *)(void *)((char *)sink - offsetof(struct faci_conn, head_sink));
+    return ((struct head *)(void *)sink)->conn;
 }
 
 static struct faci_slot *due_slot(struct faci_conn *conn)
@@ -75,7 +81,7 @@ static void on_end(struct faci_sink *sink)
     }
 }
 
-const struct faci_sink_ops k_faci_mux_sink = {on_begin, on_data, on_end};
+static const struct faci_sink_ops k_sink_ops = {on_begin, on_data, on_end};
 
 /* --- Bytes in ------------------------------------------------------------------------------- */
 
@@ -89,11 +95,12 @@ static void set_reply_limit(struct faci_conn *conn)
 static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
 {
     const unsigned char *end = in + len;
+    struct head head = {{&k_sink_ops}, conn};
     while (in < end && !conn->is_dead) {
         bool is_due = conn->due < conn->next;
         set_reply_limit(conn);
         enum faci_read_result result = faci_reader_feed(&conn->reader, &in, end,
-                                                        is_due ? &conn->head_sink : NULL);
+                                                        is_due ? &head.sink : NULL);
         switch (result) {
         case FACI_READ_REPLY:
             if (!conn->is_dead) {
@@ -143,7 +150,8 @@ static void take_in(struct faci_conn *conn, ssize_t n)
     }
 }
 
-void faci_mux_drain(struct faci_conn *conn)
+/* Take in what has arrived, without waiting. */
+static void drain(struct faci_conn *conn)
 {
     while (!conn->is_dead) {
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
@@ -152,6 +160,12 @@ void faci_mux_drain(struct faci_conn *conn)
         }
         take_in(conn, n);
     }
+}
+
+bool faci_mux_is_alive(struct faci_conn *conn)
+{
+    drain(conn);
+    return faci_conn_is_reusable(conn);
 }
 
 /* --- Bytes out ------------------------------------------------------------------------------ */
@@ -201,7 +215,7 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
         } else {
             /* The server may have said why before it closed: that answers the requests. */
             int send_errno = errno;
-            faci_mux_drain(conn);
+            drain(conn);
             faci_conn_poison(conn, FAC_E_UNAVAILABLE, send_errno, "the connection was lost");
         }
     }

@@ -53,10 +53,8 @@ void faci_mux_release(struct faci_conn *conn, struct faci_slot *slot);
 fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *request,
                          int64_t deadline_ns, struct faci_slot *out, fac_error *err);
 
-/* Take in what has arrived, without waiting. For idle connections. */
-void faci_mux_drain(struct faci_conn *conn);
-
-/* The sink through which the reader speaks to the slots. */
-extern const struct faci_sink_ops k_faci_mux_sink;
+/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
+ * or a reply nobody asked for, kills it. Does not wait. */
+bool faci_mux_is_alive(struct faci_conn *conn);
 
 #endif

@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/fork.h"
 #include "base/random.h"
+#include "engine/connect.h"
+#include "engine/mux.h"
 
 enum {
     PEEK_AFTER_MS = 1000,  /* idle for longer: the server may have closed it */
@@ -250,7 +252,7 @@ static fac_status connect_new(struct faci_pool *pool, struct faci_conn *conn,
     fac_error why;
     faci_error_clear(&why);
     int64_t began_ns = faci_clock_now_ns();
-    fac_status st = faci_conn_open(conn, pool->resolver, deadline_ns, &why);
+    fac_status st = faci_connect(conn, pool->resolver, deadline_ns, &why);
     if (st < 0 && faci_pool_is_closed(pool)) {
         st = faci_fail(&why, FAC_E_CLOSED, 0, "the cache was closed");
     }
@@ -402,7 +404,7 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, in
             *out = conn;
             return FAC_OK;
         case FOUND_IDLE:
-            if (!is_worth_a_look(conn, how, now_ns) || faci_conn_is_alive(conn)) {
+            if (!is_worth_a_look(conn, how, now_ns) || faci_mux_is_alive(conn)) {
                 conn->used_at_ns = now_ns;
                 *out = conn;
                 return FAC_OK;

@@ -48,7 +48,7 @@ fac_status faci_secret_load(struct faci_secret *secret, const struct faci_engine
     if (path == NULL) {
         return FAC_OK;
     }
-    char buf[FACI_SECRET_MAX_BYTES + 2];
+    char buf[FACI_SECRET_MAX_BYTES + 3]; /* a line end, and a byte that shows there is more */
     ssize_t got = read_file(path, buf, sizeof(buf));
     if (got < 0) {
         char text[96];
