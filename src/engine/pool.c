@@ -323,6 +323,7 @@ static enum found take_place_locked(struct faci_pool *pool, struct faci_conn **o
     struct faci_conn *conn = faci_conn_new(pool->config);
     if (conn == NULL) {
         faci_gate_abandon(&pool->gate);
+        wake_one_locked(pool); /* the place is still free */
         (void)faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
         return FOUND_NONE;
     }
