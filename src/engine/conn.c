@@ -67,13 +67,18 @@ bool faci_conn_is_reusable(const struct faci_conn *conn)
 
 void faci_conn_shrink(struct faci_conn *conn)
 {
-    faci_buf_shrink(&conn->tx, FACI_CONN_COPY_BYTES);
+    faci_buf_shrink(&conn->tx, 2 * FACI_CONN_COPY_BYTES);
     if (conn->rx_cap > FACI_CONN_RX_BYTES) {
+        conn->n_cramped = conn->is_roomy ? 0 : conn->n_cramped + 1;
+    }
+    conn->is_roomy = false;
+    if (conn->rx_cap > FACI_CONN_RX_BYTES && conn->n_cramped >= FACI_CONN_SHRINK_AFTER) {
         unsigned char *smaller = faci_mem_alloc(conn->config->alloc, FACI_CONN_RX_BYTES);
         if (smaller != NULL) {
             faci_mem_free(conn->config->alloc, conn->rx);
             conn->rx = smaller;
             conn->rx_cap = FACI_CONN_RX_BYTES;
+            conn->n_cramped = 0;
         }
     }
 }

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/server_error.h"
@@ -83,6 +84,10 @@ static void on_end(struct faci_sink *sink)
 
 static const struct faci_sink_ops k_sink_ops = {on_begin, on_data, on_end};
 
+enum {
+    DRAIN_READS_MAX = 64
+}; /* of what came while nobody waited: more is no push traffic */
+
 /* --- Bytes in ------------------------------------------------------------------------------- */
 
 static void set_reply_limit(struct faci_conn *conn)
@@ -137,13 +142,14 @@ static void grow_rx(struct faci_conn *conn)
 static void take_in(struct faci_conn *conn, ssize_t n)
 {
     if (n > 0) {
+        conn->is_roomy = conn->is_roomy || (size_t)n > FACI_CONN_RX_BYTES;
         feed(conn, conn->rx, (size_t)n);
         if ((size_t)n == conn->rx_cap) {
             grow_rx(conn);
         }
     } else if (n == 0) {
         faci_conn_poison(conn, FAC_E_UNAVAILABLE, 0, "the server closed the connection");
-    } else if (errno == ETIMEDOUT) {
+    } else if (errno == ETIME) {
         faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "no answer in time");
     } else {
         faci_conn_poison(conn, FAC_E_UNAVAILABLE, errno, "the connection was lost");
@@ -153,7 +159,11 @@ static void take_in(struct faci_conn *conn, ssize_t n)
 /* Take in what has arrived, without waiting. */
 static void drain(struct faci_conn *conn)
 {
-    while (!conn->is_dead) {
+    for (unsigned i = 0; !conn->is_dead; i++) {
+        if (i == DRAIN_READS_MAX) {
+            faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a flood that nobody asked for");
+            return;
+        }
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
         if (n < 0 && errno == EAGAIN) {
             return;
@@ -210,6 +220,9 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
         ssize_t n = faci_stream_send_some(&conn->stream, parts, n_parts);
         if (n >= 0) {
             consume_sent(conn, &extra, (size_t)n);
+            if (extra.len > 0 && faci_clock_left_ns(deadline_ns) == 0) {
+                faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
+            }
         } else if (errno == EAGAIN) {
             wait_to_send(conn, deadline_ns);
         } else {
@@ -279,6 +292,9 @@ static fac_status submit_in_pieces(struct faci_conn *conn, const struct faci_req
             to = faci_bytes_put(to, arg->head);
             tx->end = (size_t)(to - tx->data);
             st = flush(conn, arg->tail, deadline_ns, err);
+            if (st < 0 && (*out)->state == FACI_SLOT_DONE) {
+                return FAC_OK; /* refused before it was all sent: that is the answer */
+            }
             if (st == FAC_OK && !faci_buf_reserve(tx, 2)) {
                 faci_conn_poison(conn, FAC_E_NOMEM, 0, "out of memory");
                 st = faci_conn_fail(conn, err);
@@ -300,6 +316,12 @@ fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *re
     }
     if (has_large_arg(request)) {
         return submit_in_pieces(conn, request, deadline_ns, out, err);
+    }
+    if (faci_buf_len(&conn->tx) > FACI_CONN_COPY_BYTES) {
+        fac_status st = flush(conn, fac_mem(NULL, 0), deadline_ns, err);
+        if (st < 0) {
+            return st;
+        }
     }
     size_t bytes = 0;
     if (!faci_resp_frame_bytes(request->args, request->n_args, &bytes) ||

@@ -236,7 +236,7 @@ static void test_stream__receive_keeps_its_deadline(void **state)
         int64_t before_ms = kit_now_ms();
         assert_int_equal(faci_stream_receive(&stream, &byte, 1, in_ms(k_cases[i].within_ms)),
                          -1);
-        assert_int_equal(errno, ETIMEDOUT);
+        assert_int_equal(errno, ETIME);
         assert_in_range(kit_now_ms() - before_ms + 1, k_cases[i].within_ms,
                         k_cases[i].within_ms + kit_margin_ms());
         faci_stream_fini(&stream);
@@ -355,7 +355,7 @@ static void test_stream__signals_only_interrupt(void **state)
         assert_int_equal(n, 5);
         assert_memory_equal(buf, "later", 5);
         assert_int_equal(late, -1);
-        assert_int_equal(late_errno, ETIMEDOUT);
+        assert_int_equal(late_errno, ETIME);
         faci_stream_fini(&stream);
         kit_stub_stop(stub);
         kit_gate_fini(&gate);
@@ -368,6 +368,22 @@ static void reset_at_once(struct kit_stub_conn *conn, void *context)
     kit_stub_reset(conn);
 }
 
+/* The reset may come before the connect has ended: then once more. */
+static void open_before_reset(struct faci_stream *stream, const struct kit_stub *stub)
+{
+    struct faci_addresses addresses = {.n = 0};
+    add_loopback(&addresses, kit_stub_port(stub));
+    fac_status st = FAC_E_UNAVAILABLE;
+    for (int i = 0; i < 1000 && st < 0; i++) {
+        faci_stream_init(stream);
+        st = faci_stream_connect(stream, &addresses, SOON_MS, in_ms(SOON_MS), NULL);
+        if (st < 0) {
+            faci_stream_fini(stream);
+        }
+    }
+    assert_int_equal(st, FAC_OK);
+}
+
 static void test_stream__a_reset_peer_raises_no_sigpipe(void **state)
 {
     (void)state;
@@ -377,7 +393,7 @@ static void test_stream__a_reset_peer_raises_no_sigpipe(void **state)
     struct kit_stub *stub = start(reset_at_once, NULL);
     for (int n_parts = 1; n_parts <= 2; n_parts++) {
         struct faci_stream stream;
-        open_stream(&stream, stub, SOON_MS);
+        open_before_reset(&stream, stub);
         struct pollfd reset = {.fd = stream.fd, .events = 0};
         assert_int_equal(poll(&reset, 1, SOON_MS), 1);
         char bytes[] = "abc";
