@@ -55,7 +55,7 @@ lint_analyzer() {
 lint_tidy() {
     mkdir -p build/lint/tidy
     local rules
-    rules=$(cat .clang-tidy CMakePresets.json cmake/*.cmake tools/dev/tidy_one.sh | sha256sum)
+    rules=$(cat .clang-tidy tests/.clang-tidy CMakePresets.json cmake/*.cmake tools/dev/tidy_one.sh | sha256sum)
     # Source, then all it includes from this tree, by what ninja noted when it was compiled.
     ninja -C build/tidy -t deps | awk -v root="$PWD/" '
         function flush() { if (source != "") { print source line } source = line = "" }
