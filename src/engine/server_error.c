@@ -93,10 +93,9 @@ fac_status faci_server_error(fac_error *err, const char *command, fac_bytes text
     if (err != NULL) {
         fac_bytes code = first_word(text);
         size_t len = code.len < sizeof(err->server_code) ? code.len : 0;
-        for (size_t i = 0; i < len; i++) {
+        for (size_t i = 0; i < len; i++) { /* a bulk error may hold a newline */
             char c = ((const char *)code.data)[i];
-            err->server_code[i] = c > ' ' && c < 0x7f ? c
-                                                      : '?'; /* it cannot forge a log line */
+            err->server_code[i] = c > ' ' && c < 0x7f ? c : '?';
         }
         err->server_code[len] = '\0';
     }

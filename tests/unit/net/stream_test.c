@@ -362,26 +362,10 @@ static void test_stream__signals_only_interrupt(void **state)
     }
 }
 
-static void reset_at_once(struct kit_stub_conn *conn, void *context)
+static void reset_later(struct kit_stub_conn *conn, void *context)
 {
-    (void)context;
+    (void)kit_stub_await(conn, context);
     kit_stub_reset(conn);
-}
-
-/* The reset may come before the connect has ended: then once more. */
-static void open_before_reset(struct faci_stream *stream, const struct kit_stub *stub)
-{
-    struct faci_addresses addresses = {.n = 0};
-    add_loopback(&addresses, kit_stub_port(stub));
-    fac_status st = FAC_E_UNAVAILABLE;
-    for (int i = 0; i < 1000 && st < 0; i++) {
-        faci_stream_init(stream);
-        st = faci_stream_connect(stream, &addresses, SOON_MS, in_ms(SOON_MS), NULL);
-        if (st < 0) {
-            faci_stream_fini(stream);
-        }
-    }
-    assert_int_equal(st, FAC_OK);
 }
 
 static void test_stream__a_reset_peer_raises_no_sigpipe(void **state)
@@ -390,10 +374,13 @@ static void test_stream__a_reset_peer_raises_no_sigpipe(void **state)
     struct sigaction action = {.sa_flags = 0};
     action.sa_handler = SIG_DFL;
     assert_int_equal(sigaction(SIGPIPE, &action, NULL), 0);
-    struct kit_stub *stub = start(reset_at_once, NULL);
     for (int n_parts = 1; n_parts <= 2; n_parts++) {
+        struct kit_gate gate;
+        kit_gate_init(&gate);
+        struct kit_stub *stub = start(reset_later, &gate);
         struct faci_stream stream;
-        open_before_reset(&stream, stub);
+        open_stream(&stream, stub, SOON_MS);
+        kit_gate_open(&gate);
         struct pollfd reset = {.fd = stream.fd, .events = 0};
         assert_int_equal(poll(&reset, 1, SOON_MS), 1);
         char bytes[] = "abc";
@@ -407,8 +394,9 @@ static void test_stream__a_reset_peer_raises_no_sigpipe(void **state)
         }
         assert_true(n_pipe > 0); /* without the flag this process is gone by now */
         faci_stream_fini(&stream);
+        kit_stub_stop(stub);
+        kit_gate_fini(&gate);
     }
-    kit_stub_stop(stub);
 }
 
 /* --- Shut by another thread ----------------------------------------------------------------- */
