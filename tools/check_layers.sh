@@ -12,10 +12,17 @@ complain() {
     n_bad=$((n_bad + 1))
 }
 
-# check_file FILE OWN GRANTED
-check_file() {
-    local file=$1 own=$2 granted=" $3 " line target room
-    while IFS=: read -r line target; do
+# check_folder OWN GRANTED FILE…: every include of these files.
+check_folder() {
+    local own=$1 granted=" $2 " file line target room
+    shift 2
+    while IFS=: read -r file line target; do
+        target=${target#*include}
+        target=${target#"${target%%[![:space:]]*}"}
+        case $target in
+            '<'*) target=${target%%>*}'>' ;;
+            '"'*) target=${target#\"} target=\"${target%%\"*}\" ;;
+        esac
         case $target in
             '<faciliter/'*) continue ;;
             '<'*)
@@ -48,9 +55,7 @@ check_file() {
                 fi
                 ;;
         esac
-    done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*(<[^>]*>|"[^"]*").*/\1/;t found;b
-        :found
-        =;p' "$file" | paste -d : - -)
+    done < <(grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]' "$@" || true)
 }
 
 checked=" "
@@ -62,10 +67,10 @@ while IFS=: read -r folder granted; do
         complain "$rows: there is no folder $folder"
         continue
     fi
-    while IFS= read -r file; do
-        check_file "$file" "$folder" "$granted"
-        n_files=$((n_files + 1))
-    done < <(find "$folder" -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.inc' \) | sort)
+    mapfile -t files < <(find "$folder" -type f \
+        \( -name '*.[ch]' -o -name '*.def' -o -name '*.inc' \) | sort)
+    [ ${#files[@]} -eq 0 ] || check_folder "$folder" "$granted" "${files[@]}"
+    n_files=$((n_files + ${#files[@]}))
 done <"$rows"
 
 for folder in src/*/; do

@@ -347,7 +347,8 @@ FAC_API FAC_MUST_USE fac_status fac_cache_clear(fac_cache *cache, const fac_call
  *
  * @param cache  An open cache.
  * @param call   Deadline of this call, or NULL.
- * @param out    Filled on every return but FAC_E_INVALID: what is known, is_healthy included.
+ * @param out    Filled on every return but FAC_E_INVALID and FAC_E_UNSUPPORTED: what is known,
+ *               is_healthy included.
  * @param size   sizeof *out.
  * @param err    Receives the detail of a failure.
  * @return FAC_OK (healthy), or a common error.
@@ -375,7 +376,7 @@ FAC_API FAC_MUST_USE fac_status fac_cache_stats(fac_cache *cache, const fac_call
  * Commands that change the state of a connection or send more than one reply are refused:
  * SELECT, AUTH, HELLO, RESET, QUIT, MULTI, EXEC, DISCARD, WATCH, UNWATCH, SUBSCRIBE and its kin,
  * MONITOR, SYNC, PSYNC, REPLCONF, ASKING, READONLY, READWRITE, and CLIENT with REPLY, TRACKING,
- * CACHING, SETNAME, SETINFO, NO-EVICT or NO-TOUCH.
+ * CACHING, SETNAME, SETINFO, CAPA, IMPORT-SOURCE, NO-EVICT or NO-TOUCH.
  *
  * Ownership: on FAC_OK the caller ends `*out` with fac_reply_free().
  *

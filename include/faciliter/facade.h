@@ -61,6 +61,9 @@ FAC_API void fac_default_close(void);
  * options or by use_cache() is kept, and the answer is then whether one is installed. With
  * options, whatever was installed is replaced, and calls in flight finish on the old cache.
  *
+ * A wrong setting disables the cache that was installed, too: two parts of a program never work
+ * on different ideas of the environment.
+ *
  * Blocks for at most the settings' timeout. Concurrent callers are serialised. Reads the
  * environment, so not while another thread changes it.
  *
@@ -89,7 +92,8 @@ static inline bool use_cache(fac_cache *cache)
  * The process-wide handle, for cache.h; NULL when caching is disabled.
  *
  * Ownership: borrowed. It stays valid until close_cache(): when another cache is installed
- * meanwhile, its calls return FAC_E_CLOSED.
+ * meanwhile, its calls return FAC_E_CLOSED (but for a handle that use_cache() installed, which is
+ * its owner's to close).
  */
 static inline fac_cache *get_cache(void)
 {

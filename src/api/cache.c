@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <string.h>
 
+enum {
+    STRUCT_MAX_BYTES = 4096
+}; /* no version's struct is larger: a size beyond was never set */
+
 /* --- Structs that grow ---------------------------------------------------------------------- */
 
 fac_status faci_struct_read(void *ours, size_t our_bytes, const void *theirs, size_t min_bytes,
@@ -18,7 +22,7 @@ fac_status faci_struct_read(void *ours, size_t our_bytes, const void *theirs, si
 {
     size_t their_bytes = 0;
     memcpy(&their_bytes, theirs, sizeof(their_bytes));
-    if (their_bytes < min_bytes) {
+    if (their_bytes < min_bytes || their_bytes > STRUCT_MAX_BYTES) {
         return faci_fail(err, FAC_E_INVALID, 0, "%s.size is %zu: not set", name, their_bytes);
     }
     for (size_t i = our_bytes; i < their_bytes; i++) {
@@ -121,7 +125,10 @@ void fac_cache_unref(fac_cache *cache)
         unsigned before = atomic_fetch_sub_explicit(&cache->refs, 1U, memory_order_acq_rel);
         faci_check(before > 0);
         if (before == 1) {
+            int cancel_state = 0; /* close() is a cancellation point */
+            (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
             free_handle(cache);
+            (void)pthread_setcancelstate(cancel_state, NULL);
         }
     }
 }
@@ -150,6 +157,9 @@ static fac_status read_call(const fac_call *call, struct faci_call *out, fac_err
                                          offsetof(fac_call, max_reply_bytes), "call", err);
         if (st < 0) {
             return st;
+        }
+        if (known.size < sizeof(known)) {
+            known.max_reply_bytes = 0; /* a field counts whole or not at all */
         }
         if (known.flags != 0) {
             return faci_fail(err, FAC_E_INVALID, 0, "call.flags is 0x%x: none is defined",

@@ -85,7 +85,8 @@ struct faci_backend_ops {
                         const struct faci_limits *limits, fac_clear_progress *progress,
                         fac_error *err);
 
-    /* Fill what is known; `size` and is_healthy are the caller's business. */
+    /* Ask, and fill what is known; `limits` NULL: do not ask. `size` and is_healthy are the
+     * caller's business. */
     fac_status (*health)(struct faci_backend *backend, const struct faci_limits *limits,
                          fac_health *out, fac_error *err);
     void (*stats)(struct faci_backend *backend, fac_stats *out);

@@ -28,6 +28,7 @@ struct run {
     uint64_t reply_bytes; /* of values taken so far */
     fac_error *first;     /* the first item's error goes here */
     bool has_first;
+    size_t n_tried; /* items before this one may have been sent by an earlier attempt */
 };
 
 /* How one item is asked, and what its answer means. */
@@ -84,36 +85,58 @@ static void take_item(const struct item_ops *ops, struct run *run, const struct 
     run->batch->statuses[i] = st;
 }
 
+/* Items under way, oldest first. */
+struct window {
+    struct faci_slot *slots[FACI_CONN_SLOTS];
+    size_t items[FACI_CONN_SLOTS];
+    size_t n_out; /* submitted */
+    size_t n_in;  /* taken */
+};
+
+static void take_oldest(struct faci_conn *conn, const struct item_ops *ops, struct run *run,
+                        struct window *window)
+{
+    size_t at = window->n_in++ % FACI_CONN_SLOTS;
+    take_item(ops, run, window->slots[at], window->items[at], window->items[at] < run->n_tried);
+    faci_mux_release(conn, window->slots[at]);
+}
+
+/* The connection is dead: what was answered before it died is an answer all the same. */
+static void take_answered(struct faci_conn *conn, const struct item_ops *ops, struct run *run,
+                          struct window *window)
+{
+    while (window->n_in < window->n_out &&
+           window->slots[window->n_in % FACI_CONN_SLOTS]->state == FACI_SLOT_DONE) {
+        take_oldest(conn, ops, run, window);
+    }
+}
+
 /* Every pending item as a request of its own, in order. */
 static fac_status run_items(struct faci_conn *conn, const struct item_ops *ops, struct run *run,
-                            bool was_resent, int64_t deadline_ns, fac_error *err)
+                            int64_t deadline_ns, fac_error *err)
 {
     const struct faci_batch *batch = run->batch;
-    struct faci_slot *window[FACI_CONN_SLOTS] = {NULL};
-    size_t items[FACI_CONN_SLOTS] = {0};
-    size_t n_out = 0; /* submitted */
-    size_t n_in = 0;  /* answered */
+    struct window window = {.n_out = 0};
     size_t i = next_pending(batch, 0);
     fac_status st = FAC_OK;
-    while (st == FAC_OK && (i < batch->n || n_in < n_out)) {
+    while (st == FAC_OK && (i < batch->n || window.n_in < window.n_out)) {
         if (i < batch->n && faci_mux_has_room(conn)) {
-            size_t at = n_out % FACI_CONN_SLOTS;
-            items[at] = i;
-            st = submit_item(conn, ops, run, i, deadline_ns, &window[at], err);
-            n_out += st == FAC_OK ? 1U : 0U;
+            size_t at = window.n_out % FACI_CONN_SLOTS;
+            window.items[at] = i;
+            st = submit_item(conn, ops, run, i, deadline_ns, &window.slots[at], err);
+            window.n_out += st == FAC_OK ? 1U : 0U;
             i = next_pending(batch, i + 1);
             continue;
         }
-        size_t at = n_in % FACI_CONN_SLOTS;
-        st = faci_mux_wait(conn, window[at], deadline_ns, err);
+        st = faci_mux_wait(conn, window.slots[window.n_in % FACI_CONN_SLOTS], deadline_ns, err);
         if (st == FAC_OK) {
-            take_item(ops, run, window[at], items[at], was_resent);
-            faci_mux_release(conn, window[at]);
-            n_in++;
+            take_oldest(conn, ops, run, &window);
         }
     }
     if (st < 0) {
         faci_conn_poison(conn, st, 0, "a batch was cut short");
+        take_answered(conn, ops, run, &window);
+        run->n_tried = i > run->n_tried ? i : run->n_tried;
     }
     return st;
 }
@@ -142,7 +165,7 @@ static fac_status attempt_write(struct faci_conn *conn, void *context, int64_t d
                                 fac_error *err)
 {
     struct write *write = context;
-    return run_items(conn, write->ops, &write->run, write->job.was_resent, deadline_ns, err);
+    return run_items(conn, write->ops, &write->run, deadline_ns, err);
 }
 
 static fac_status run_write(struct faci_backend *backend, const struct item_ops *ops,
@@ -221,6 +244,7 @@ struct read {
     struct run run;
     struct chunk *chunks; /* MGET_WINDOW of them */
     size_t n_null;        /* items that came back null: FAC_MISS, as far as is known */
+    int64_t n_existing;   /* of them, keys that exist all the same */
 };
 
 static void put_value(void *context, size_t index, fac_value *value, bool is_out_of_memory)
@@ -244,12 +268,15 @@ static void put_value(void *context, size_t index, fac_value *value, bool is_out
     chunk->read->n_null += value == NULL ? 1U : 0U;
 }
 
-static size_t fill_chunk(struct chunk *chunk, const struct faci_batch *batch, size_t i)
+/* The next items with this status; returns where to go on. */
+static size_t fill_chunk(struct chunk *chunk, const struct faci_batch *batch, fac_status wanted,
+                         size_t i)
 {
     chunk->n = 0;
-    for (i = next_pending(batch, i); i < batch->n && chunk->n < MGET_KEYS;
-         i = next_pending(batch, i + 1)) {
-        chunk->items[chunk->n++] = i;
+    for (; i < batch->n && chunk->n < MGET_KEYS; i++) {
+        if (batch->statuses[i] == wanted) {
+            chunk->items[chunk->n++] = i;
+        }
     }
     return i;
 }
@@ -308,23 +335,41 @@ static fac_status take_chunk(struct faci_conn *conn, struct chunk *chunk, int64_
     return check_total(&chunk->read->run, chunk, err);
 }
 
-static fac_status read_pending(struct faci_conn *conn, struct read *read, int64_t deadline_ns,
-                               fac_error *err)
+static fac_status take_count(struct faci_conn *conn, struct chunk *chunk, int64_t deadline_ns,
+                             fac_error *err)
+{
+    fac_status st = faci_mux_wait(conn, chunk->slot, deadline_ns, err);
+    if (st == FAC_OK) {
+        /* A user who may not ask is believed that they are misses. */
+        bool is_count = chunk->slot->type == FAC_REPLY_INTEGER;
+        chunk->read->n_existing += is_count ? chunk->slot->number : 0;
+        faci_mux_release(conn, chunk->slot);
+    }
+    return st;
+}
+
+/* All items with one status, many keys in a command and several commands under way. */
+static fac_status run_chunks(struct faci_conn *conn, struct read *read,
+                             const struct faci_command *command, fac_status wanted,
+                             int64_t deadline_ns, fac_error *err)
 {
     const struct faci_batch *batch = read->run.batch;
     size_t n_out = 0;
     size_t n_in = 0;
-    size_t i = next_pending(batch, 0);
+    size_t i = 0;
     fac_status st = FAC_OK;
     while (st == FAC_OK && (i < batch->n || n_in < n_out)) {
         if (i < batch->n && n_out - n_in < MGET_WINDOW) {
             struct chunk *chunk = &read->chunks[n_out % MGET_WINDOW];
-            i = fill_chunk(chunk, batch, i);
-            st = submit_chunk(conn, chunk, &k_faci_mget, deadline_ns, err);
-            n_out += st == FAC_OK ? 1U : 0U;
+            i = fill_chunk(chunk, batch, wanted, i);
+            if (chunk->n > 0) {
+                st = submit_chunk(conn, chunk, command, deadline_ns, err);
+                n_out += st == FAC_OK ? 1U : 0U;
+            }
         } else {
-            st = take_chunk(conn, &read->chunks[n_in % MGET_WINDOW], deadline_ns, err);
-            n_in++;
+            struct chunk *chunk = &read->chunks[n_in++ % MGET_WINDOW];
+            st = command == &k_faci_mget ? take_chunk(conn, chunk, deadline_ns, err)
+                                         : take_count(conn, chunk, deadline_ns, err);
         }
     }
     return st;
@@ -350,43 +395,12 @@ static fac_status get_item_result(const struct faci_slot *slot, bool was_resent)
     return FAC_MISS;
 }
 
-/* How many of the keys that came back null exist all the same. */
-static fac_status count_existing(struct faci_conn *conn, struct read *read, int64_t deadline_ns,
-                                 int64_t *out, fac_error *err)
-{
-    const struct faci_batch *batch = read->run.batch;
-    struct chunk *chunk = &read->chunks[0];
-    *out = 0;
-    size_t i = 0;
-    while (i < batch->n) {
-        chunk->n = 0;
-        for (; i < batch->n && chunk->n < MGET_KEYS; i++) {
-            if (batch->statuses[i] == FAC_MISS) {
-                chunk->items[chunk->n++] = i;
-            }
-        }
-        if (chunk->n == 0) {
-            break;
-        }
-        fac_status st = submit_chunk(conn, chunk, &k_faci_exists, deadline_ns, err);
-        if (st == FAC_OK) {
-            st = faci_mux_wait(conn, chunk->slot, deadline_ns, err);
-        }
-        if (st < 0) {
-            return st;
-        }
-        *out += chunk->slot->type == FAC_REPLY_INTEGER ? chunk->slot->number : 0;
-        faci_mux_release(conn, chunk->slot);
-    }
-    return FAC_OK;
-}
-
 static fac_status explain_nulls(struct faci_conn *conn, struct read *read, int64_t deadline_ns,
                                 fac_error *err)
 {
-    int64_t n_existing = 0;
-    fac_status st = count_existing(conn, read, deadline_ns, &n_existing, err);
-    if (st < 0 || n_existing == 0) {
+    read->n_existing = 0;
+    fac_status st = run_chunks(conn, read, &k_faci_exists, FAC_MISS, deadline_ns, err);
+    if (st < 0 || read->n_existing == 0) {
         return st;
     }
     const struct faci_batch *batch = read->run.batch;
@@ -396,14 +410,14 @@ static fac_status explain_nulls(struct faci_conn *conn, struct read *read, int64
         }
     }
     static const struct item_ops k_ops = {&k_faci_get, get_item_args, get_item_result};
-    return run_items(conn, &k_ops, &read->run, false, deadline_ns, err);
+    return run_items(conn, &k_ops, &read->run, deadline_ns, err);
 }
 
 static fac_status attempt_read(struct faci_conn *conn, void *context, int64_t deadline_ns,
                                fac_error *err)
 {
     struct read *read = context;
-    fac_status st = read_pending(conn, read, deadline_ns, err);
+    fac_status st = run_chunks(conn, read, &k_faci_mget, FACI_PENDING, deadline_ns, err);
     if (st == FAC_OK && read->n_null > 0) {
         st = explain_nulls(conn, read, deadline_ns, err);
     }

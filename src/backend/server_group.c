@@ -184,8 +184,10 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_NEVER, limits, &was_resent,
                                   err);
-    if (st < 0 && slots[2].type == FAC_REPLY_INTEGER && err != NULL) {
-        err->maybe_applied = true; /* MULTI was refused, so INCRBY was not queued but done */
+    bool was_refused = slots[0].type == FAC_REPLY_ERROR; /* so nothing was queued, but done */
+    if (st < 0 && err != NULL && was_refused &&
+        (slots[1].type == FAC_REPLY_STATUS || slots[2].type == FAC_REPLY_INTEGER)) {
+        err->maybe_applied = true;
     }
     return st == FAC_OK ? exec_result(&sink, out, err) : st;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* base/counter.h — counters that many threads add to: each thread in one of a few stripes, a cache
- * line each, so that counting costs no line its owner. */
+/* base/counter.h — counters that many threads add to: each thread in one of a few stripes, as large
+ * as a cache line, so that two threads seldom write the same line. Not aligned to lines: an
+ * allocator hook promises malloc's alignment only. */
 #ifndef FACI_BASE_COUNTER_H
 #define FACI_BASE_COUNTER_H
 
@@ -14,7 +15,7 @@ enum {
 
 struct faci_counters {
     struct {
-        _Alignas(64) atomic_ullong slots[FACI_COUNTER_SLOTS];
+        atomic_ullong slots[FACI_COUNTER_SLOTS];
     } stripes[FACI_COUNTER_STRIPES];
 };
 

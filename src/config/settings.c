@@ -35,7 +35,6 @@ const char k_faci_masked[] = "********";
 #define DEFAULT_NONE              .default_text = NULL
 #define DEFAULT_TEXT(text)        .default_text = (text)
 #define DEFAULT_NUMBER(number)    .default_number = (number)
-/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers in braces take none */
 #define SELECTOR(id, name_, field_, variables_, kind_, default_, min_, max_, secret_, help_)   \
     [FACI_SETTING_##id] = {                                                                    \
         .name = (name_), .field = #field_, .variables = variables_, .kind = (kind_), default_, \
@@ -53,7 +52,6 @@ const char k_faci_masked[] = "********";
         .option_bytes = sizeof(((fac_options *)0)->field_),                                    \
         .target_type = TYPE_OF(struct faci_settings, field_),                                  \
         .target_offset = offsetof(struct faci_settings, field_)},
-/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct faci_setting_row k_faci_settings[FACI_SETTING_COUNT] = {
 #include "config/settings.def"

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/conn.c — making, checking and ending one connection. */
+/* engine/conn.c — the life of one connection's memory, and its death. */
 #include "engine/conn.h"
 
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "engine/handshake.h"
-#include "engine/mux.h"
-#include "engine/secret.h"
 
 #include <string.h>
 
@@ -20,7 +17,6 @@ struct faci_conn *faci_conn_new(const struct faci_engine_config *config)
     conn->config = config;
     faci_stream_init(&conn->stream);
     faci_buf_init(&conn->tx, config->alloc);
-    conn->head_sink.ops = &k_faci_mux_sink;
     faci_reader_init(&conn->reader, config->max_value_bytes, UINT64_MAX);
     conn->rx_cap = FACI_CONN_RX_BYTES;
     conn->rx = faci_mem_alloc(config->alloc, conn->rx_cap);
@@ -39,66 +35,6 @@ void faci_conn_free(struct faci_conn *conn)
         faci_mem_free(conn->config->alloc, conn->rx);
         faci_mem_free(conn->config->alloc, conn);
     }
-}
-
-/* Say which server it is that cannot be had; the rest of what is known stays. */
-static fac_status name_endpoint(const struct faci_engine_config *config, fac_error *err)
-{
-    fac_error why = *err;
-    if (config->unix_socket != NULL) {
-        (void)faci_fail(err, why.status, why.os_errno, "unix:%s: %s", config->unix_socket,
-                        why.message);
-    } else {
-        bool is_v6 = strchr(config->host, ':') != NULL;
-        (void)faci_fail(err, why.status, why.os_errno, "%s%s%s:%u: %s", is_v6 ? "[" : "",
-                        config->host, is_v6 ? "]" : "", (unsigned)config->port, why.message);
-    }
-    memcpy(err->server_code, why.server_code, sizeof(err->server_code));
-    return why.status;
-}
-
-static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *resolver,
-                                 int64_t deadline_ns, fac_error *err)
-{
-    const struct faci_engine_config *config = conn->config;
-    struct faci_addresses addresses;
-    fac_status st = config->unix_socket != NULL
-                        ? faci_address_of_unix(config->unix_socket, &addresses, err)
-                        : faci_resolver_lookup(resolver, deadline_ns, &addresses, err);
-    if (st == FAC_OK) {
-        st = faci_stream_connect(&conn->stream, &addresses, config->timeout_ms, deadline_ns,
-                                 err);
-    }
-    return st;
-}
-
-fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
-                          int64_t deadline_ns, fac_error *err)
-{
-    fac_error why;
-    faci_error_clear(&why);
-    struct faci_secret password;
-    fac_status st = faci_secret_load(&password, conn->config, &why);
-    bool is_ours = st < 0; /* nothing to do with the server */
-    if (st == FAC_OK) {
-        st = connect_stream(conn, resolver, deadline_ns, &why);
-    }
-    if (st == FAC_OK) {
-        st = faci_handshake(conn, password.text, deadline_ns, &why);
-    }
-    faci_secret_fini(&password);
-    if (st == FAC_OK) {
-        conn->is_ready = true;
-        return FAC_OK;
-    }
-    faci_conn_poison(conn, st, 0, "it was never ready");
-    if (!is_ours) {
-        st = name_endpoint(conn->config, &why);
-    }
-    if (err != NULL) {
-        *err = why;
-    }
-    return st;
 }
 
 void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text)
@@ -129,21 +65,20 @@ bool faci_conn_is_reusable(const struct faci_conn *conn)
            faci_buf_len(&conn->tx) == 0 && faci_reader_is_between(&conn->reader);
 }
 
-bool faci_conn_is_alive(struct faci_conn *conn)
-{
-    faci_mux_drain(conn);
-    return faci_conn_is_reusable(conn);
-}
-
 void faci_conn_shrink(struct faci_conn *conn)
 {
-    faci_buf_shrink(&conn->tx, FACI_CONN_COPY_BYTES);
+    faci_buf_shrink(&conn->tx, 2 * FACI_CONN_COPY_BYTES);
     if (conn->rx_cap > FACI_CONN_RX_BYTES) {
+        conn->n_cramped = conn->is_roomy ? 0 : conn->n_cramped + 1;
+    }
+    conn->is_roomy = false;
+    if (conn->rx_cap > FACI_CONN_RX_BYTES && conn->n_cramped >= FACI_CONN_SHRINK_AFTER) {
         unsigned char *smaller = faci_mem_alloc(conn->config->alloc, FACI_CONN_RX_BYTES);
         if (smaller != NULL) {
             faci_mem_free(conn->config->alloc, conn->rx);
             conn->rx = smaller;
             conn->rx_cap = FACI_CONN_RX_BYTES;
+            conn->n_cramped = 0;
         }
     }
 }

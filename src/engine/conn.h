@@ -22,6 +22,7 @@ enum {
     FACI_CONN_RX_BYTES = 16 * 1024,   /* what one receive takes at first */
     FACI_CONN_RX_MAX_BYTES = 1 << 18, /* and at most, while large replies come */
     FACI_CONN_COPY_BYTES = 64 * 1024, /* larger arguments are sent from the caller's memory */
+    FACI_CONN_SHRINK_AFTER = 16,      /* users without a large reply: rx becomes small again */
     FACI_CONN_TEXT_BYTES = 160,       /* kept of an error's or a status' text */
 };
 
@@ -76,12 +77,13 @@ struct faci_conn {
     const struct faci_engine_config *config;
     struct faci_stream stream;
     struct faci_reader reader;
-    struct faci_sink head_sink; /* what the reader calls: passes on to the oldest slot's sink */
     struct faci_identity identity;
 
     struct faci_buf tx; /* frames not yet sent */
     unsigned char *rx;
     size_t rx_cap;
+    bool is_roomy;      /* this user needed more than FACI_CONN_RX_BYTES of rx */
+    unsigned n_cramped; /* users in a row who did not, while rx was larger */
 
     /* A ring: slots[first % n] is the oldest not released, next is where a new one goes; the
      * oldest WAITING one is `due`. first <= due <= next. */
@@ -107,11 +109,6 @@ struct faci_conn {
 /* A connection that is not connected. NULL: no memory. */
 struct faci_conn *faci_conn_new(const struct faci_engine_config *config);
 
-/* Connect and shake hands; on failure the connection is dead. FAC_OK, FAC_E_UNAVAILABLE,
- * FAC_E_TIMEOUT, FAC_E_AUTH, FAC_E_CONFIG, FAC_E_SERVER, FAC_E_PROTOCOL, FAC_E_CLOSED, FAC_E_NOMEM. */
-fac_status faci_conn_open(struct faci_conn *conn, struct faci_resolver *resolver,
-                          int64_t deadline_ns, fac_error *err);
-
 /* Closes what is open. NULL is fine. */
 void faci_conn_free(struct faci_conn *conn);
 
@@ -124,11 +121,8 @@ fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err);
 /* Whether another caller may have it: alive, nothing under way, between two replies. */
 bool faci_conn_is_reusable(const struct faci_conn *conn);
 
-/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
- * or a reply nobody asked for, kills it. */
-bool faci_conn_is_alive(struct faci_conn *conn);
-
-/* Give back memory that a large reply or request took. */
+/* The end of one user's turn: memory that large requests took is given back, and what large
+ * replies took once it was of no use for some turns. */
 void faci_conn_shrink(struct faci_conn *conn);
 
 #endif

@@ -151,6 +151,12 @@ static bool may_try_again(struct faci_engine *engine, const struct faci_job *job
     return !attempt->has_sent || job->retry != FACI_RETRY_NEVER;
 }
 
+/* What only the server can say: it has read the command, and refused it. */
+static bool is_answer(fac_status st)
+{
+    return st == FAC_E_SERVER || st == FAC_E_AUTH || st == FAC_E_CONFIG;
+}
+
 fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
                            int64_t deadline_ns, fac_error *err)
 {
@@ -162,7 +168,7 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
         faci_error_clear(&why);
         struct attempt attempt;
         fac_status st = attempt_once(engine, job, deadline_ns, &attempt, &why);
-        is_unknown = is_unknown || (attempt.has_sent && attempt.has_died);
+        is_unknown = is_unknown || (attempt.has_sent && attempt.has_died && !is_answer(st));
         if (st == FAC_OK) {
             return FAC_OK;
         }

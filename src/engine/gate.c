@@ -83,7 +83,9 @@ void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
     }
 }
 
-void faci_gate_abandon(struct faci_gate *gate)
+void faci_gate_abandon(struct faci_gate *gate, int64_t began_ns)
 {
-    gate->is_trying = false;
+    if (began_ns >= gate->failed_at_ns) { /* else it began while all was well: not the one */
+        gate->is_trying = false;
+    }
 }

@@ -52,7 +52,8 @@ void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns);
 void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                     const fac_error *why);
 
-/* An attempt ended early for a reason of its caller's: it says nothing of the server. */
-void faci_gate_abandon(struct faci_gate *gate);
+/* An attempt that began at `began_ns` ended early for a reason of its caller's: it says nothing of
+ * the server. */
+void faci_gate_abandon(struct faci_gate *gate, int64_t began_ns);
 
 #endif

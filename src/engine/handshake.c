@@ -18,6 +18,11 @@
 
 #include <string.h>
 
+enum {
+    GREETING_BYTES = 1024,          /* every frame of a handshake, but for what is secret */
+    GREETING_REPLY_BYTES = 1 << 20, /* no answer to one of them is longer */
+};
+
 static struct faci_arg arg(const char *text)
 {
     return (struct faci_arg){fac_str(text), {NULL, 0}};
@@ -44,8 +49,11 @@ static fac_status submit(struct faci_conn *conn, const struct faci_command *comm
                          const struct faci_arg *args, size_t n_args, struct faci_sink *sink,
                          int64_t deadline_ns, struct faci_slot **out, fac_error *err)
 {
-    struct faci_request request = {
-        .command = command, .args = args, .n_args = n_args, .sink = sink};
+    struct faci_request request = {.command = command,
+                                   .args = args,
+                                   .n_args = n_args,
+                                   .sink = sink,
+                                   .max_reply_bytes = GREETING_REPLY_BYTES};
     return faci_mux_submit(conn, &request, deadline_ns, out, err);
 }
 
@@ -253,6 +261,12 @@ static fac_status explain(fac_status st, const char *password, fac_error *err)
 fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t deadline_ns,
                           fac_error *err)
 {
+    /* Room for all of it at once: a buffer that grows would leave a copy of the password behind. */
+    size_t secret_bytes = (password != NULL ? strlen(password) : 0) +
+                          (conn->config->username != NULL ? strlen(conn->config->username) : 0);
+    if (!faci_buf_reserve(&conn->tx, secret_bytes + GREETING_BYTES)) {
+        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
+    }
     bool is_refused = false;
     fac_status st = greet_resp3(conn, password, deadline_ns, &is_refused, err);
     if (st == FAC_OK && is_refused) {
@@ -260,6 +274,10 @@ fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t 
     }
     if (conn->tx.data != NULL) {
         explicit_bzero(conn->tx.data, conn->tx.cap); /* the password was in it */
+    }
+    explicit_bzero(conn->rx, conn->rx_cap); /* and a server may have sent it back */
+    for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
+        explicit_bzero(conn->slots[i].text, sizeof(conn->slots[i].text));
     }
     if (st == FAC_OK && conn->is_dead) {
         st = faci_conn_fail(conn, err);

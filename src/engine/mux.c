@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/server_error.h"
@@ -18,9 +19,15 @@
 #include <errno.h>
 #include <string.h>
 
+/* What the reader is given as a sink: passes on to the slot that is due. */
+struct head {
+    struct faci_sink sink; /* first */
+    struct faci_conn *conn;
+};
+
 static struct faci_conn *conn_of(struct faci_sink *sink)
 {
-    return (struct faci_conn *)(void *)((char *)sink - offsetof(struct faci_conn, head_sink));
+    return ((struct head *)(void *)sink)->conn;
 }
 
 static struct faci_slot *due_slot(struct faci_conn *conn)
@@ -75,7 +82,11 @@ static void on_end(struct faci_sink *sink)
     }
 }
 
-const struct faci_sink_ops k_faci_mux_sink = {on_begin, on_data, on_end};
+static const struct faci_sink_ops k_sink_ops = {on_begin, on_data, on_end};
+
+enum {
+    DRAIN_READS_MAX = 64
+}; /* of what came while nobody waited: more is no push traffic */
 
 /* --- Bytes in ------------------------------------------------------------------------------- */
 
@@ -89,11 +100,12 @@ static void set_reply_limit(struct faci_conn *conn)
 static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
 {
     const unsigned char *end = in + len;
+    struct head head = {{&k_sink_ops}, conn};
     while (in < end && !conn->is_dead) {
         bool is_due = conn->due < conn->next;
         set_reply_limit(conn);
         enum faci_read_result result = faci_reader_feed(&conn->reader, &in, end,
-                                                        is_due ? &conn->head_sink : NULL);
+                                                        is_due ? &head.sink : NULL);
         switch (result) {
         case FACI_READ_REPLY:
             if (!conn->is_dead) {
@@ -130,28 +142,40 @@ static void grow_rx(struct faci_conn *conn)
 static void take_in(struct faci_conn *conn, ssize_t n)
 {
     if (n > 0) {
+        conn->is_roomy = conn->is_roomy || (size_t)n > FACI_CONN_RX_BYTES;
         feed(conn, conn->rx, (size_t)n);
         if ((size_t)n == conn->rx_cap) {
             grow_rx(conn);
         }
     } else if (n == 0) {
         faci_conn_poison(conn, FAC_E_UNAVAILABLE, 0, "the server closed the connection");
-    } else if (errno == ETIMEDOUT) {
+    } else if (errno == ETIME) {
         faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "no answer in time");
     } else {
         faci_conn_poison(conn, FAC_E_UNAVAILABLE, errno, "the connection was lost");
     }
 }
 
-void faci_mux_drain(struct faci_conn *conn)
+/* Take in what has arrived, without waiting. */
+static void drain(struct faci_conn *conn)
 {
-    while (!conn->is_dead) {
+    for (unsigned i = 0; !conn->is_dead; i++) {
+        if (i == DRAIN_READS_MAX) {
+            faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a flood that nobody asked for");
+            return;
+        }
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
         if (n < 0 && errno == EAGAIN) {
             return;
         }
         take_in(conn, n);
     }
+}
+
+bool faci_mux_is_alive(struct faci_conn *conn)
+{
+    drain(conn);
+    return faci_conn_is_reusable(conn);
 }
 
 /* --- Bytes out ------------------------------------------------------------------------------ */
@@ -196,12 +220,15 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
         ssize_t n = faci_stream_send_some(&conn->stream, parts, n_parts);
         if (n >= 0) {
             consume_sent(conn, &extra, (size_t)n);
+            if (extra.len > 0 && faci_clock_left_ns(deadline_ns) == 0) {
+                faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
+            }
         } else if (errno == EAGAIN) {
             wait_to_send(conn, deadline_ns);
         } else {
             /* The server may have said why before it closed: that answers the requests. */
             int send_errno = errno;
-            faci_mux_drain(conn);
+            drain(conn);
             faci_conn_poison(conn, FAC_E_UNAVAILABLE, send_errno, "the connection was lost");
         }
     }
@@ -265,6 +292,9 @@ static fac_status submit_in_pieces(struct faci_conn *conn, const struct faci_req
             to = faci_bytes_put(to, arg->head);
             tx->end = (size_t)(to - tx->data);
             st = flush(conn, arg->tail, deadline_ns, err);
+            if (st < 0 && (*out)->state == FACI_SLOT_DONE) {
+                return FAC_OK; /* refused before it was all sent: that is the answer */
+            }
             if (st == FAC_OK && !faci_buf_reserve(tx, 2)) {
                 faci_conn_poison(conn, FAC_E_NOMEM, 0, "out of memory");
                 st = faci_conn_fail(conn, err);
@@ -286,6 +316,12 @@ fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *re
     }
     if (has_large_arg(request)) {
         return submit_in_pieces(conn, request, deadline_ns, out, err);
+    }
+    if (faci_buf_len(&conn->tx) > FACI_CONN_COPY_BYTES) {
+        fac_status st = flush(conn, fac_mem(NULL, 0), deadline_ns, err);
+        if (st < 0) {
+            return st;
+        }
     }
     size_t bytes = 0;
     if (!faci_resp_frame_bytes(request->args, request->n_args, &bytes) ||

@@ -28,7 +28,7 @@ bool faci_mux_has_room(const struct faci_conn *conn);
 
 /*
  * Put a request on the connection and get its slot. Small frames are only gathered: wait() sends
- * them. An argument over FACI_CONN_COPY_BYTES is sent here, from the caller's memory, while
+ * them, or the submit that finds more than FACI_CONN_COPY_BYTES of them. An argument over FACI_CONN_COPY_BYTES is sent here, from the caller's memory, while
  * replies that come meanwhile are read.
  * FAC_OK; FAC_E_NOMEM (nothing was added; the connection is good); or what killed the connection.
  */
@@ -53,10 +53,8 @@ void faci_mux_release(struct faci_conn *conn, struct faci_slot *slot);
 fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *request,
                          int64_t deadline_ns, struct faci_slot *out, fac_error *err);
 
-/* Take in what has arrived, without waiting. For idle connections. */
-void faci_mux_drain(struct faci_conn *conn);
-
-/* The sink through which the reader speaks to the slots. */
-extern const struct faci_sink_ops k_faci_mux_sink;
+/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
+ * or a reply nobody asked for, kills it. Does not wait. */
+bool faci_mux_is_alive(struct faci_conn *conn);
 
 #endif

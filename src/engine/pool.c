@@ -13,17 +13,12 @@
 #include "base/error.h"
 #include "base/fork.h"
 #include "base/random.h"
+#include "engine/connect.h"
+#include "engine/mux.h"
 
 enum {
     PEEK_AFTER_MS = 1000,  /* idle for longer: the server may have closed it */
-    FAIR_CONNECT_MS = 200, /* a caller with less time says nothing of the server by leaving */
-};
-
-struct faci_pool_waiter {
-    struct faci_cond wake;
-    struct faci_conn *conn; /* what it was given */
-    bool may_look;          /* woken to look for itself */
-    struct faci_pool_waiter *next;
+    FAIR_CONNECT_MS = 100, /* a caller with less time says nothing of the server by leaving */
 };
 
 /* --- Lists, under the lock ------------------------------------------------------------------ */
@@ -64,60 +59,6 @@ static struct faci_conn *pop_idle_locked(struct faci_pool *pool) FACI_REQUIRES(&
     return conn;
 }
 
-static struct faci_pool_waiter *pop_waiter_locked(struct faci_pool *pool)
-    FACI_REQUIRES(&pool->lock)
-{
-    struct faci_pool_waiter *waiter = pool->first_waiter;
-    if (waiter != NULL) {
-        pool->first_waiter = waiter->next;
-        if (pool->first_waiter == NULL) {
-            pool->last_waiter = NULL;
-        }
-        pool->n_waiters--;
-    }
-    return waiter;
-}
-
-static void remove_waiter_locked(struct faci_pool *pool, const struct faci_pool_waiter *gone)
-    FACI_REQUIRES(&pool->lock)
-{
-    struct faci_pool_waiter *before = NULL;
-    struct faci_pool_waiter *at = pool->first_waiter;
-    while (at != NULL && at != gone) {
-        before = at;
-        at = at->next;
-    }
-    if (at == NULL) {
-        return;
-    }
-    if (before != NULL) {
-        before->next = at->next;
-    } else {
-        pool->first_waiter = at->next;
-    }
-    if (pool->last_waiter == at) {
-        pool->last_waiter = before;
-    }
-    pool->n_waiters--;
-}
-
-/* A place is free: the first in the queue may make a connection. */
-static void wake_one_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
-{
-    struct faci_pool_waiter *waiter = pop_waiter_locked(pool);
-    if (waiter != NULL) {
-        waiter->may_look = true;
-        faci_cond_signal(&waiter->wake);
-    }
-}
-
-static void wake_all_locked(struct faci_pool *pool) FACI_REQUIRES(&pool->lock)
-{
-    while (pool->first_waiter != NULL) {
-        wake_one_locked(pool);
-    }
-}
-
 /* In a child of fork() every connection belongs to the parent, and the threads that had borrowed
  * or awaited one do not exist: our copies of the descriptors are closed, and not a byte is sent
  * on them. */
@@ -130,13 +71,11 @@ static struct faci_conn *take_inherited_locked(struct faci_pool *pool)
         inherited = pool->all;
         pool->all = NULL;
         pool->idle = NULL;
-        pool->first_waiter = NULL;
-        pool->last_waiter = NULL;
+        pool->queue = (struct faci_queue){.n = 0};
         pool->n_all = 0;
         pool->n_connecting = 0;
         pool->n_idle = 0;
-        pool->n_waiters = 0;
-        faci_gate_abandon(&pool->gate);
+        faci_gate_abandon(&pool->gate, FACI_NEVER_NS);
     }
     return inherited;
 }
@@ -148,6 +87,31 @@ static void free_list(struct faci_conn *conn)
         faci_conn_free(conn);
         conn = next;
     }
+}
+
+/* So that a child of fork() finds every lock of the pool free, and its lists whole. */
+static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
+{
+    struct faci_pool *pool = owner;
+    faci_mutex_lock(&pool->lock);
+    for (struct faci_conn *conn = pool->all; conn != NULL; conn = conn->next_all) {
+        faci_mutex_lock(&conn->stream.lock);
+    }
+    if (pool->resolver != NULL) {
+        faci_resolver_lock(pool->resolver);
+    }
+}
+
+static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
+{
+    struct faci_pool *pool = owner;
+    if (pool->resolver != NULL) {
+        faci_resolver_unlock(pool->resolver);
+    }
+    for (struct faci_conn *conn = pool->all; conn != NULL; conn = conn->next_all) {
+        faci_mutex_unlock(&conn->stream.lock);
+    }
+    faci_mutex_unlock(&pool->lock);
 }
 
 /* --- Life ----------------------------------------------------------------------------------- */
@@ -166,6 +130,9 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
     faci_mutex_init(&pool->lock);
     faci_gate_init(&pool->gate, faci_random_seed());
     pool->fork_generation = faci_fork_generation();
+    pool->fork_watch = (struct faci_fork_watch){
+        .owner = pool, .before = lock_for_fork, .after = unlock_after_fork};
+    faci_fork_watch(&pool->fork_watch);
     return FAC_OK;
 }
 
@@ -173,13 +140,14 @@ static void discard(struct faci_pool *pool, struct faci_conn *conn)
 {
     faci_mutex_lock(&pool->lock);
     unlink_all_locked(pool, conn);
-    wake_one_locked(pool);
+    faci_queue_wake_one(&pool->queue);
     faci_mutex_unlock(&pool->lock);
     faci_conn_free(conn);
 }
 
 void faci_pool_fini(struct faci_pool *pool)
 {
+    faci_fork_unwatch(&pool->fork_watch);
     free_list(pool->all);
     faci_resolver_free(pool->resolver);
     faci_mutex_fini(&pool->lock);
@@ -190,12 +158,20 @@ void faci_pool_close(struct faci_pool *pool)
     faci_mutex_lock(&pool->lock);
     struct faci_conn *inherited = take_inherited_locked(pool);
     pool->is_closed = true;
+    struct faci_conn *ended = NULL; /* idle ones: nobody else will free them */
+    while (pool->idle != NULL) {
+        struct faci_conn *conn = pop_idle_locked(pool);
+        unlink_all_locked(pool, conn);
+        conn->next_all = ended;
+        ended = conn;
+    }
     for (struct faci_conn *conn = pool->all; conn != NULL; conn = conn->next_all) {
         faci_stream_shut(&conn->stream);
     }
-    wake_all_locked(pool);
+    faci_queue_wake_all(&pool->queue);
     faci_mutex_unlock(&pool->lock);
     free_list(inherited);
+    free_list(ended);
     if (pool->resolver != NULL) {
         faci_resolver_close(pool->resolver);
     }
@@ -211,11 +187,16 @@ bool faci_pool_is_closed(struct faci_pool *pool)
 
 /* --- Connecting ----------------------------------------------------------------------------- */
 
-static bool says_nothing_of_server(fac_status st, int64_t began_ns, int64_t deadline_ns)
+static bool says_nothing_of_server_locked(const struct faci_pool *pool, fac_status st,
+                                          int64_t began_ns, int64_t deadline_ns)
+    FACI_REQUIRES(&pool->lock)
 {
-    return st == FAC_E_CLOSED || st == FAC_E_NOMEM ||
-           (st == FAC_E_TIMEOUT &&
-            deadline_ns < faci_clock_after_ms(began_ns, FAIR_CONNECT_MS));
+    if (st != FAC_E_TIMEOUT) {
+        return st == FAC_E_CLOSED || st == FAC_E_NOMEM;
+    }
+    uint32_t quarter_ms = pool->config->timeout_ms / 4;
+    uint32_t fair_ms = quarter_ms < FAIR_CONNECT_MS ? quarter_ms : FAIR_CONNECT_MS;
+    return pool->gate.n_failures == 0 && deadline_ns < faci_clock_after_ms(began_ns, fair_ms);
 }
 
 static void note_result(struct faci_pool *pool, const struct faci_conn *conn, fac_status st,
@@ -225,16 +206,16 @@ static void note_result(struct faci_pool *pool, const struct faci_conn *conn, fa
     faci_mutex_lock(&pool->lock);
     if (st == FAC_OK) {
         if (faci_gate_is_down(&pool->gate)) {
-            wake_all_locked(pool); /* it is there again: each may connect */
+            faci_queue_wake_all(&pool->queue); /* it is there again: each may connect */
         }
         faci_gate_succeed(&pool->gate, now_ns);
         pool->identity = conn->identity;
-    } else if (says_nothing_of_server(st, began_ns, deadline_ns)) {
-        faci_gate_abandon(&pool->gate);
+    } else if (says_nothing_of_server_locked(pool, st, began_ns, deadline_ns)) {
+        faci_gate_abandon(&pool->gate, began_ns);
     } else {
         faci_gate_fail(&pool->gate, began_ns, now_ns, why);
         if (pool->n_all == pool->n_connecting) {
-            wake_all_locked(pool); /* nothing will be given back: each learns why */
+            faci_queue_wake_all(&pool->queue); /* nothing will be given back: each learns why */
         }
     }
     pool->n_connecting--;
@@ -250,7 +231,7 @@ static fac_status connect_new(struct faci_pool *pool, struct faci_conn *conn,
     fac_error why;
     faci_error_clear(&why);
     int64_t began_ns = faci_clock_now_ns();
-    fac_status st = faci_conn_open(conn, pool->resolver, deadline_ns, &why);
+    fac_status st = faci_connect(conn, pool->resolver, deadline_ns, &why);
     if (st < 0 && faci_pool_is_closed(pool)) {
         st = faci_fail(&why, FAC_E_CLOSED, 0, "the cache was closed");
     }
@@ -278,20 +259,14 @@ static enum found wait_in_queue_locked(struct faci_pool *pool, int64_t deadline_
     FACI_REQUIRES(&pool->lock)
 {
     *out_again = false;
-    if (pool->n_waiters >= pool->max_waiters) {
+    if (pool->queue.n >= pool->max_waiters) {
         (void)faci_fail(err, FAC_E_BUSY, 0, "%u calls wait for a connection already",
-                        pool->n_waiters);
+                        pool->queue.n);
         return FOUND_NONE;
     }
-    struct faci_pool_waiter self = {.conn = NULL};
+    struct faci_waiter self = {.conn = NULL};
     faci_cond_init(&self.wake);
-    if (pool->last_waiter != NULL) {
-        pool->last_waiter->next = &self;
-    } else {
-        pool->first_waiter = &self;
-    }
-    pool->last_waiter = &self;
-    pool->n_waiters++;
+    faci_queue_push(&pool->queue, &self);
     bool is_in_time = true;
     while (self.conn == NULL && !self.may_look && is_in_time) {
         is_in_time = faci_cond_wait_until(&self.wake, &pool->lock, deadline_ns);
@@ -305,7 +280,7 @@ static enum found wait_in_queue_locked(struct faci_pool *pool, int64_t deadline_
         *out_again = true;
         return FOUND_NONE;
     }
-    remove_waiter_locked(pool, &self);
+    faci_queue_remove(&pool->queue, &self);
     (void)faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free: all %u are in use",
                     pool->config->max_connections);
     return FOUND_NONE;
@@ -315,13 +290,14 @@ static enum found take_place_locked(struct faci_pool *pool, struct faci_conn **o
                                     fac_error *err) FACI_REQUIRES(&pool->lock)
 {
     if (!faci_gate_enter(&pool->gate, faci_clock_now_ns(), err)) {
-        wake_all_locked(pool); /* nobody will give anything back: they learn why, too */
+        faci_queue_wake_all(
+            &pool->queue); /* nobody will give anything back: they learn why, too */
         return FOUND_NONE;
     }
     struct faci_conn *conn = faci_conn_new(pool->config);
     if (conn == NULL) {
-        faci_gate_abandon(&pool->gate);
-        wake_one_locked(pool); /* the place is still free */
+        faci_gate_abandon(&pool->gate, faci_clock_now_ns());
+        faci_queue_wake_one(&pool->queue); /* the place is still free */
         (void)faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
         return FOUND_NONE;
     }
@@ -399,11 +375,15 @@ fac_status faci_pool_checkout(struct faci_pool *pool, enum faci_checkout how, in
         switch (found) {
         case FOUND_PLACE:
         case FOUND_GIVEN:
+            if (faci_clock_left_ns(deadline_ns) == 0) { /* it came too late to begin anything */
+                faci_pool_give_back(pool, conn);
+                return faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free in time");
+            }
             conn->used_at_ns = now_ns;
             *out = conn;
             return FAC_OK;
         case FOUND_IDLE:
-            if (!is_worth_a_look(conn, how, now_ns) || faci_conn_is_alive(conn)) {
+            if (!is_worth_a_look(conn, how, now_ns) || faci_mux_is_alive(conn)) {
                 conn->used_at_ns = now_ns;
                 *out = conn;
                 return FAC_OK;
@@ -431,7 +411,13 @@ void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
     }
     faci_conn_shrink(conn);
     faci_mutex_lock(&pool->lock);
-    struct faci_pool_waiter *waiter = pop_waiter_locked(pool);
+    if (pool->is_closed) {
+        unlink_all_locked(pool, conn);
+        faci_mutex_unlock(&pool->lock);
+        faci_conn_free(conn);
+        return;
+    }
+    struct faci_waiter *waiter = faci_queue_pop(&pool->queue);
     if (waiter != NULL) {
         waiter->conn = conn;
         faci_cond_signal(&waiter->wake);
@@ -470,7 +456,7 @@ void faci_pool_count(struct faci_pool *pool, struct faci_pool_counts *out)
     faci_mutex_lock(&pool->lock);
     out->open = pool->n_all;
     out->idle = pool->n_idle;
-    out->waiting = pool->n_waiters;
+    out->waiting = pool->queue.n;
     faci_mutex_unlock(&pool->lock);
 }
 

@@ -3,8 +3,10 @@
 #ifndef FACI_ENGINE_POOL_H
 #define FACI_ENGINE_POOL_H
 
+#include "base/fork.h"
 #include "engine/conn.h"
 #include "engine/gate.h"
+#include "engine/queue.h"
 
 #include <faciliter/error.h>
 
@@ -16,25 +18,22 @@ enum {
     FACI_POOL_WAITERS_MAX = 65536
 }; /* callers that wait for a connection; more is BUSY */
 
-struct faci_pool_waiter;
-
 struct faci_pool {
     const struct faci_engine_config *config;
     struct faci_resolver *resolver; /* NULL for a Unix socket */
     uint32_t max_waiters;
 
-    struct faci_mutex lock; /* of all that follows, but for the atomics */
-    struct faci_conn *all;  /* every connection, connecting ones too */
-    struct faci_conn *idle; /* the last one used first */
-    struct faci_pool_waiter *first_waiter;
-    struct faci_pool_waiter *last_waiter;
+    struct faci_mutex lock;  /* of all that follows, but for the atomics */
+    struct faci_conn *all;   /* every connection, connecting ones too */
+    struct faci_conn *idle;  /* the last one used first */
+    struct faci_queue queue; /* who waits for one */
     uint32_t n_all;
     uint32_t n_connecting; /* of them, not ready yet */
     uint32_t n_idle;
-    uint32_t n_waiters;
     struct faci_gate gate;
     struct faci_identity identity; /* as of the last handshake */
     unsigned fork_generation;
+    struct faci_fork_watch fork_watch;
     bool is_closed;
 
     atomic_ullong n_connects;

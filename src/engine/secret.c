@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Bytes read, at most `cap`; -1 with errno. */
@@ -29,11 +30,18 @@ static ssize_t read_all(int fd, char *buf, size_t cap)
 
 static ssize_t read_file(const char *path, char *buf, size_t cap)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    /* A pipe or a device could wait for ever. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return -1;
     }
-    ssize_t len = read_all(fd, buf, cap);
+    struct stat info;
+    ssize_t len = -1;
+    if (fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+        errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    } else {
+        len = read_all(fd, buf, cap);
+    }
     int read_errno = errno;
     (void)close(fd);
     errno = read_errno;

@@ -73,8 +73,21 @@ static fac_status status_of(fac_bytes text)
     return FAC_E_SERVER;
 }
 
+/* Servers quote the arguments of a command they do not know: keys, values, a password. */
+static fac_bytes without_arguments(fac_bytes text)
+{
+    static const char k_quote[] = ", with args beginning with";
+    const char *quote = text.len > 0 ? memmem(text.data, text.len, k_quote, sizeof(k_quote) - 1)
+                                     : NULL;
+    if (quote != NULL) {
+        text.len = (size_t)(quote - (const char *)text.data);
+    }
+    return text;
+}
+
 fac_status faci_server_error(fac_error *err, const char *command, fac_bytes text)
 {
+    text = without_arguments(text);
     fac_status st = faci_fail(err, status_of(text), 0, "%s: the server said: %.*s", command,
                               (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);
     if (err != NULL) {

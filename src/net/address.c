@@ -265,6 +265,22 @@ void faci_resolver_free(struct faci_resolver *resolver)
     }
 }
 
+void faci_resolver_lock(struct faci_resolver *resolver) FACI_NO_LOCK_ANALYSIS
+{
+    faci_mutex_lock(&resolver->lock);
+    if (resolver->job != NULL) {
+        faci_mutex_lock(&resolver->job->lock);
+    }
+}
+
+void faci_resolver_unlock(struct faci_resolver *resolver) FACI_NO_LOCK_ANALYSIS
+{
+    if (resolver->job != NULL) {
+        faci_mutex_unlock(&resolver->job->lock);
+    }
+    faci_mutex_unlock(&resolver->lock);
+}
+
 void faci_resolver_close(struct faci_resolver *resolver)
 {
     atomic_store(&resolver->is_closed, true);

@@ -32,6 +32,10 @@ struct faci_resolver;
 fac_status faci_resolver_new(const fac_allocator *alloc, const char *host, uint16_t port,
                              struct faci_resolver **out, fac_error *err);
 
+/* Hold and free its locks around a fork. */
+void faci_resolver_lock(struct faci_resolver *resolver);
+void faci_resolver_unlock(struct faci_resolver *resolver);
+
 /* No lookup may be in flight. A thread that hangs in getaddrinfo goes on without us. */
 void faci_resolver_free(struct faci_resolver *resolver);
 

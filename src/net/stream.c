@@ -107,6 +107,20 @@ static int finish_connect(struct faci_stream *stream, int64_t deadline_ns)
     return error;
 }
 
+/* A Unix socket whose queue is full says EAGAIN at once: ask again each millisecond. */
+static int begin_connect(struct faci_stream *stream, const struct faci_address *address,
+                         int64_t deadline_ns)
+{
+    static const struct timespec k_pause = {.tv_nsec = FACI_NS_PER_MS};
+    while (connect(stream->fd, (const struct sockaddr *)&address->storage, address->len) != 0) {
+        if (errno != EAGAIN || is_shut(stream) || faci_clock_left_ns(deadline_ns) == 0) {
+            return errno;
+        }
+        (void)ppoll(NULL, 0, &k_pause, NULL);
+    }
+    return 0;
+}
+
 static int connect_one(struct faci_stream *stream, const struct faci_address *address,
                        uint32_t timeout_ms, int64_t deadline_ns)
 {
@@ -114,8 +128,8 @@ static int connect_one(struct faci_stream *stream, const struct faci_address *ad
     if (error != 0) {
         return error;
     }
-    if (connect(stream->fd, (const struct sockaddr *)&address->storage, address->len) != 0) {
-        error = errno;
+    error = begin_connect(stream, address, deadline_ns);
+    if (error != 0) {
         if (error == EINPROGRESS || error == EINTR) {
             error = finish_connect(stream, deadline_ns);
         }
@@ -136,28 +150,30 @@ fac_status faci_stream_connect(struct faci_stream *stream,
                                const struct faci_addresses *addresses, uint32_t timeout_ms,
                                int64_t deadline_ns, fac_error *err)
 {
-    int error = EADDRNOTAVAIL;
+    int first_error =
+        0; /* of the address that was preferred: what the others say is a sequel */
     for (size_t i = 0; i < addresses->n; i++) {
         int64_t left_ns = faci_clock_left_ns(deadline_ns);
         if (left_ns == 0) {
-            error = ETIMEDOUT;
+            first_error = first_error != 0 ? first_error : ETIMEDOUT;
             break;
         }
         int64_t share_ns = left_ns / (int64_t)(addresses->n - i);
-        error = connect_one(stream, &addresses->list[i], timeout_ms,
-                            faci_clock_now_ns() + share_ns);
+        int error = connect_one(stream, &addresses->list[i], timeout_ms,
+                                faci_clock_now_ns() + share_ns);
         if (error == 0) {
             return FAC_OK;
         }
+        first_error = first_error != 0 ? first_error : error;
         close_fd(stream);
         if (is_shut(stream)) {
             return faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
         }
     }
     char text[96];
-    fac_status st = error == ETIMEDOUT ? FAC_E_TIMEOUT : FAC_E_UNAVAILABLE;
-    return faci_fail(err, st, error, "cannot connect: %s",
-                     faci_errno_text(error, text, sizeof(text)));
+    fac_status st = first_error == ETIMEDOUT ? FAC_E_TIMEOUT : FAC_E_UNAVAILABLE;
+    return faci_fail(err, st, first_error, "cannot connect: %s",
+                     faci_errno_text(first_error, text, sizeof(text)));
 }
 
 ssize_t faci_stream_send_some(struct faci_stream *stream, const struct iovec *parts,
@@ -190,16 +206,23 @@ ssize_t faci_stream_receive_some(struct faci_stream *stream, void *buf, size_t c
     return n;
 }
 
+/* The kernel's timer may fire an eighth late, and a tick. */
+static int64_t latest_backstop_ns(const struct faci_stream *stream)
+{
+    return stream->backstop_ns + stream->backstop_ns / 4 + 10 * (int64_t)FACI_NS_PER_MS;
+}
+
 ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
                             int64_t deadline_ns)
 {
     for (;;) {
         int64_t left_ns = faci_clock_left_ns(deadline_ns);
         ssize_t n = 0;
-        if (stream->backstop_ns > 0 && left_ns >= stream->backstop_ns) {
+        if (stream->backstop_ns > 0 && left_ns >= latest_backstop_ns(stream)) {
             n = recv(stream->fd, buf, cap, 0);
-        } else if (faci_stream_wait(stream, false, deadline_ns) == FACI_READY_LATE) {
-            errno = ETIMEDOUT;
+        } else if (left_ns == 0 ||
+                   faci_stream_wait(stream, false, deadline_ns) == FACI_READY_LATE) {
+            errno = ETIME;
             return -1;
         } else {
             n = recv(stream->fd, buf, cap, MSG_DONTWAIT);

@@ -44,7 +44,7 @@ ssize_t faci_stream_send_some(struct faci_stream *stream, const struct iovec *pa
 /* Bytes received, 0 at the end of the stream, -1 with errno (EAGAIN: none now). */
 ssize_t faci_stream_receive_some(struct faci_stream *stream, void *buf, size_t cap);
 
-/* As above, but waits until the deadline: -1 with ETIMEDOUT. One system call in the usual case. */
+/* As above, but waits until the deadline: -1 with ETIME. One system call in the usual case. */
 ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
                             int64_t deadline_ns);
 

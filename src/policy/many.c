@@ -61,7 +61,11 @@ static fac_status run(struct faci_backend *backend, struct faci_batch *batch, ba
     fac_status st = faci_policy_begin(backend, call, &limits, err);
     if (st == FAC_OK) {
         const struct faci_settings *settings = backend->ops->settings(backend);
-        batch->prefix = fac_str(settings->prefix);
+        fac_bytes prefix = fac_str(settings->prefix);
+        if (!faci_bytes_equal(prefix, batch->prefix)) { /* the second choice has its own */
+            batch->prefix = prefix;
+            check_items(batch, &first);
+        }
         batch->default_ttl_ms = settings->ttl_ms;
         st = fn(backend, batch, &limits, err);
     }

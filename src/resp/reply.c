@@ -52,7 +52,9 @@ static fac_reply *add_child(struct faci_reply_sink *sink, unsigned level)
 
 static fac_reply *add_root(struct faci_reply_sink *sink)
 {
-    faci_assert(sink->root == NULL); /* one reply a sink */
+    /* Another root: the connection of the first was lost half-way, and the command sent again. */
+    faci_reply_sink_fini(sink);
+    faci_reply_sink_init(sink, sink->alloc);
     struct faci_reply_root *root = faci_mem_alloc(sink->alloc, sizeof(*root));
     if (root == NULL) {
         return NULL;

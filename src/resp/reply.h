@@ -43,6 +43,7 @@ struct faci_reply_sink {
     size_t text_due;                          /* announced; SIZE_MAX: not known */
 };
 
+/* For one reply; should a second begin, the first is dropped. */
 void faci_reply_sink_init(struct faci_reply_sink *sink, const fac_allocator *alloc);
 
 /* The finished tree, now the caller's; NULL when memory ran out. Ends the sink. */

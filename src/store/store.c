@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -42,6 +43,7 @@ struct faci_store {
     struct faci_store_config config; /* alloc points to the field below */
     fac_allocator alloc;
     struct faci_hash_seed seed;
+    struct faci_fork_watch fork_watch;
     size_t n_shards; /* a power of two */
     struct faci_shard shards[];
 };
@@ -73,6 +75,23 @@ static size_t choose_n_shards(uint64_t budget_bytes)
     return n;
 }
 
+/* Every shard is whole while its lock is held: so is the child's copy. */
+static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
+{
+    struct faci_store *store = owner;
+    for (size_t i = 0; i < store->n_shards; i++) {
+        faci_mutex_lock(&store->shards[i].lock);
+    }
+}
+
+static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
+{
+    struct faci_store *store = owner;
+    for (size_t i = 0; i < store->n_shards; i++) {
+        faci_mutex_unlock(&store->shards[i].lock);
+    }
+}
+
 fac_status faci_store_open(const struct faci_store_config *config, struct faci_store **out,
                            fac_error *err)
 {
@@ -95,6 +114,9 @@ fac_status faci_store_open(const struct faci_store_config *config, struct faci_s
             return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
         }
     }
+    store->fork_watch = (struct faci_fork_watch){
+        .owner = store, .before = lock_for_fork, .after = unlock_after_fork};
+    faci_fork_watch(&store->fork_watch);
     *out = store;
     return FAC_OK;
 }
@@ -103,6 +125,9 @@ void faci_store_free(struct faci_store *store)
 {
     if (store == NULL) {
         return;
+    }
+    if (store->fork_watch.owner != NULL) {
+        faci_fork_unwatch(&store->fork_watch);
     }
     for (size_t i = 0; i < store->n_shards; i++) {
         faci_shard_fini(&store->shards[i]);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # cli/example_test.sh — the program in faciliter(3) compiles without a warning and does what the
 # page says, on the memory backend.
-# usage: example_test.sh CC SOURCE_DIR LIBRARY SANITIZERS
+# usage: example_test.sh CC SOURCE_DIR LIBRARY SANITIZERS [FLAG…]
 set -eu
 dir=$(mktemp -d "${TMPDIR:-/tmp}/faciliter-man.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -10,8 +10,8 @@
 #include "kit/kit.h"
 #include "kit/raw.h"
 #include "kit/wait.h"
+#include "kit/workdir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -38,7 +38,7 @@ enum {
 struct kit_server {
     struct kit_server_options options;
     char program[512];
-    char dir[64];
+    struct kit_workdir dir;
     char socket_path[PATH_BYTES];
     char config_path[PATH_BYTES];
     char log_path[PATH_BYTES];
@@ -161,32 +161,10 @@ bool kit_has_ipv6(void)
 
 static void make_dir(struct kit_server *server)
 {
-    const char *base = getenv("TMPDIR");
-    if (base == NULL || *base != '/' || strlen(base) > 32) {
-        base = "/tmp"; /* a longer one would not leave room for a socket's path */
-    }
-    (void)snprintf(server->dir, sizeof(server->dir), "%s/fac-test-XXXXXX", base);
-    if (mkdtemp(server->dir) == NULL) {
-        fail_msg("no directory %s: %s", server->dir, strerror(errno));
-    }
-    (void)snprintf(server->socket_path, PATH_BYTES, "%s/socket", server->dir);
-    (void)snprintf(server->config_path, PATH_BYTES, "%s/config", server->dir);
-    (void)snprintf(server->log_path, PATH_BYTES, "%s/log", server->dir);
-}
-
-static void remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        return;
-    }
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-        }
-    }
-    (void)closedir(dir);
-    (void)rmdir(path);
+    kit_workdir_make(&server->dir);
+    (void)snprintf(server->socket_path, PATH_BYTES, "%s/socket", server->dir.path);
+    (void)snprintf(server->config_path, PATH_BYTES, "%s/config", server->dir.path);
+    (void)snprintf(server->log_path, PATH_BYTES, "%s/log", server->dir.path);
 }
 
 static void write_config(const struct kit_server *server)
@@ -200,7 +178,7 @@ static void write_config(const struct kit_server *server)
                   "daemonize no\nloglevel notice\nhz 100\ntcp-backlog 128\n",
                   (unsigned)server->port,
                   server->options.bind != NULL ? server->options.bind : "127.0.0.1",
-                  server->dir, server->socket_path);
+                  server->dir.path, server->socket_path);
     for (char **line = server->config; *line != NULL; line++) {
         (void)fprintf(file, "%s\n", *line);
     }
@@ -382,7 +360,7 @@ void kit_server_stop(struct kit_server *server)
         *link = server->next;
     }
     end_process(server, true);
-    remove_dir(server->dir);
+    kit_workdir_remove(&server->dir);
     for (char **line = server->config; line != NULL && *line != NULL; line++) {
         free(*line);
     }
@@ -402,7 +380,7 @@ const char *kit_server_socket(const struct kit_server *server)
 
 const char *kit_server_dir(const struct kit_server *server)
 {
-    return server->dir;
+    return server->dir.path;
 }
 
 int kit_server_pid(const struct kit_server *server)

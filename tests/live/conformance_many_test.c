@@ -243,6 +243,15 @@ static void test_conformance__get_many_has_a_reply_limit(void **state)
         assert_int_equal(batch->statuses[i], FAC_OK);
     }
     forget_values(batch, N);
+    /* It is one limit for the whole call, however many commands that takes. */
+    for (size_t i = 0; i < BATCH_MAX; i++) {
+        batch->keys[i] = batch->keys[0];
+    }
+    call.max_reply_bytes = (uint64_t)BATCH_MAX * sizeof(text) - 1;
+    live_expect_error(fac_cache_get_many(live.cache, batch->keys, BATCH_MAX, &call,
+                                         batch->values, batch->statuses, &err),
+                      FAC_E_TOO_LARGE, &err);
+    forget_values(batch, BATCH_MAX);
     free(batch);
     live_end(&live);
 }

@@ -6,6 +6,7 @@
 #include "kit/server.h"
 #include "kit/stub.h"
 #include "kit/wait.h"
+#include "kit/workdir.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -63,6 +64,28 @@ static void test_kit_server__restarts_on_its_port(void **state)
     assert_string_equal(kit_raw_reply(raw, NULL), "PONG");
     kit_raw_close(raw);
     kit_server_stop(server);
+}
+
+static void test_kit_workdir__left_by_a_crash_is_swept(void **state)
+{
+    (void)state;
+    struct kit_workdir lost;
+    struct kit_workdir mine;
+    char file[KIT_WORKDIR_PATH_BYTES + 8];
+    struct stat info;
+    kit_workdir_make(&lost);
+    (void)snprintf(file, sizeof(file), "%s/file", lost.path);
+    FILE *stream = fopen(file, "we");
+    assert_non_null(stream);
+    assert_int_equal(fclose(stream), 0);
+    kit_workdir_make(&mine);
+    assert_int_equal(stat(lost.path, &info), 0); /* its owner lives */
+    kit_workdir_remove(&mine);
+    assert_int_not_equal(stat(mine.path, &info), 0);
+    assert_int_equal(close(lost.lock_fd), 0); /* as a crash does */
+    kit_workdir_make(&mine);
+    assert_int_not_equal(stat(lost.path, &info), 0);
+    kit_workdir_remove(&mine);
 }
 
 static void test_kit_port__refuses(void **state)
@@ -170,6 +193,7 @@ static void test_kit_stub__stops_with_clients_that_stay(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_kit_server__starts_answers_and_leaves_nothing),
     KIT_TEST(test_kit_server__restarts_on_its_port),
+    KIT_TEST(test_kit_workdir__left_by_a_crash_is_swept),
     KIT_TEST(test_kit_port__refuses),
     KIT_TEST(test_kit_frame__is_strict_at_every_length),
     KIT_TEST(test_kit_stub__follows_its_scripts),

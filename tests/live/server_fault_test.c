@@ -23,7 +23,7 @@ static void test_server_fault__killed_and_restarted(void **state)
     for (int cycle = 0; cycle < 3; cycle++) {
         live_set(live.cache, fac_str("k"), "v");
         kit_server_kill(live.server);
-        fac_status st = live_try_get(live.cache, "k", 1000, &err);
+        fac_status st = live_try_get(live.cache, "k", 0, &err);
         assert_int_equal(st, FAC_E_UNAVAILABLE);
         kit_server_restart(live.server);
         KIT_WAIT_FOR(LIVE_HEAL_MS, live_try_get(live.cache, "k", 0, &err) == FAC_MISS);
@@ -247,7 +247,7 @@ static void test_server_fault__default_deadline_is_the_timeout(void **state)
     (void)state;
     struct live live;
     live_start(&live, NULL);
-    live.options.timeout_ms = 300;
+    live.options.timeout_ms = 1000;
     live_open(&live);
     kit_server_pause(live.server);
     fac_error err;
@@ -256,13 +256,13 @@ static void test_server_fault__default_deadline_is_the_timeout(void **state)
     live_expect_error(fac_cache_get(live.cache, fac_str("k"), NULL, &value, &err),
                       FAC_E_TIMEOUT, &err);
     int64_t took_ms = kit_now_ms() - before_ms;
-    assert_in_range(took_ms, 295, 300 + kit_margin_ms());
+    assert_in_range(took_ms, 990, 1000 + kit_margin_ms());
     fac_cache *second = NULL;
     live.options.allocator = NULL;
     before_ms = kit_now_ms();
     fac_status st = fac_cache_open(&live.options, &second, &err);
     assert_true(st == FAC_E_TIMEOUT || st == FAC_E_UNAVAILABLE);
-    assert_in_range(kit_now_ms() - before_ms, 0, 300 + kit_margin_ms());
+    assert_in_range(kit_now_ms() - before_ms, 0, 1000 + kit_margin_ms());
     kit_server_resume(live.server);
     live_end(&live);
 }

@@ -90,7 +90,7 @@ static void converse(struct kit_stub_conn *conn, void *context)
     }
 }
 
-static void begin(struct scene *scene, enum ending ending, uint32_t timeout_ms)
+static void begin(struct scene *scene, enum ending ending)
 {
     static const char *const k_names[N] = {"k0", "k1", "k2", "k3", "k4"};
     memset(scene, 0, sizeof(*scene));
@@ -99,7 +99,6 @@ static void begin(struct scene *scene, enum ending ending, uint32_t timeout_ms)
     scene->stub = kit_stub_start(&stub_options);
     fac_options options;
     live_point_at(&options, kit_stub_port(scene->stub));
-    options.timeout_ms = timeout_ms;
     options.retry_on_timeout = FAC_NO;
     fac_error err;
     assert_status(fac_cache_open(&options, &scene->cache, &err), FAC_OK, &err);
@@ -138,7 +137,7 @@ static void test_stub_batch__get_many_goes_on_elsewhere(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, LOSE, LIVE_TIMEOUT_MS);
+    begin(&scene, LOSE);
     fac_error err;
     assert_status(fac_cache_get_many(scene.cache, scene.keys, N, NULL, scene.values,
                                      scene.statuses, &err),
@@ -155,10 +154,11 @@ static void test_stub_batch__get_many_keeps_what_came_in_time(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, STALL, 300);
+    begin(&scene, STALL);
+    fac_call call = fac_call_within(300);
     fac_error err;
     int64_t before_ms = kit_now_ms();
-    live_expect_error(fac_cache_get_many(scene.cache, scene.keys, N, NULL, scene.values,
+    live_expect_error(fac_cache_get_many(scene.cache, scene.keys, N, &call, scene.values,
                                          scene.statuses, &err),
                       FAC_E_TIMEOUT, &err);
     assert_in_range(kit_now_ms() - before_ms, 290, 300 + kit_margin_ms());
@@ -171,7 +171,7 @@ static void test_stub_batch__set_many_goes_on_elsewhere(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, LOSE, LIVE_TIMEOUT_MS);
+    begin(&scene, LOSE);
     fac_error err;
     assert_status(fac_cache_set_many(scene.cache, scene.items, N, NULL, scene.statuses, &err),
                   FAC_OK, &err);
@@ -188,10 +188,11 @@ static void test_stub_batch__set_many_tells_what_is_unknown(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, STALL, 300);
+    begin(&scene, STALL);
+    fac_call call = fac_call_within(300);
     fac_error err;
     live_expect_error(
-        fac_cache_set_many(scene.cache, scene.items, N, NULL, scene.statuses, &err),
+        fac_cache_set_many(scene.cache, scene.items, N, &call, scene.statuses, &err),
         FAC_E_TIMEOUT, &err);
     assert_true(err.maybe_applied);
     for (size_t i = 0; i < N; i++) {
@@ -205,7 +206,7 @@ static void test_stub_batch__set_many_with_one_refusal(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, REFUSE, LIVE_TIMEOUT_MS);
+    begin(&scene, REFUSE);
     fac_error err;
     assert_status(fac_cache_set_many(scene.cache, scene.items, N, NULL, scene.statuses, &err),
                   FAC_OK, &err);
@@ -222,7 +223,7 @@ static void test_stub_batch__resent_deletes_are_no_misses(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, LOSE, LIVE_TIMEOUT_MS);
+    begin(&scene, LOSE);
     fac_error err;
     assert_status(fac_cache_delete_many(scene.cache, scene.keys, N, NULL, scene.statuses, &err),
                   FAC_OK, &err);

@@ -192,8 +192,8 @@ static void test_stub_reply__pushes_are_no_replies(void **state)
                                               SAY(">1\r\n$1\r\nx\r\n"),
                                               SAY("$1\r\nc\r\n"),
                                               EXPECT("GET"),
-                                              TRICKLE(PUSH "$1\r\nd\r\n"
-                                                           ">0\r\n"),
+                                              TRICKLE(PUSH "$1\r\nd\r\n"),
+                                              SAY(">0\r\n"),
                                               EXPECT("DEL"),
                                               SAY(PUSH ":1\r\n"),
                                               SERVE};
@@ -306,6 +306,39 @@ static void test_stub_reply__loading_at_start_is_not_ready(void **state)
     kit_stub_stop(stub);
 }
 
+/* The server decides what matches; what is removed is decided here. */
+static void scan_wrongly(struct kit_stub_conn *conn, void *context)
+{
+    (void)context;
+    const struct kit_frame *frame = NULL;
+    while ((frame = kit_stub_next(conn)) != NULL) {
+        if (kit_frame_says(frame, 0, "SCAN")) {
+            (void)kit_stub_say(conn, "*2\r\n$1\r\n0\r\n*4\r\n$7\r\ncache:a\r\n$5\r\nother\r\n"
+                                     "$5\r\ncache\r\n$7\r\ncache:b\r\n");
+        } else if (frame->n_args == 3 && kit_frame_says(frame, 1, "cache:a") &&
+                   kit_frame_says(frame, 2, "cache:b")) {
+            (void)kit_stub_say(conn, ":2\r\n");
+        } else {
+            kit_stub_blame(conn, "a key outside the prefix was to be removed", "");
+        }
+    }
+}
+
+static void test_stub_reply__a_scan_that_finds_too_much(void **state)
+{
+    (void)state;
+    struct kit_stub_options options = {.fn = scan_wrongly};
+    struct kit_stub *stub = kit_stub_start(&options);
+    fac_cache *cache = open_at(stub);
+    fac_clear_progress progress = {sizeof(progress), 0, 0, 0};
+    fac_error err;
+    assert_status(fac_cache_clear(cache, NULL, &progress, &err), FAC_OK, &err);
+    assert_int_equal(progress.n_scanned, 4);
+    assert_int_equal(progress.n_removed, 2);
+    fac_cache_close(cache);
+    kit_stub_stop(stub);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stub_reply__of_the_wrong_shape),
     KIT_TEST(test_stub_reply__that_nobody_asked_for),
@@ -314,6 +347,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stub_reply__errors_become_statuses),
     KIT_TEST(test_stub_reply__errors_cannot_forge_a_line),
     KIT_TEST(test_stub_reply__too_many_clients_before_any_request),
+    KIT_TEST(test_stub_reply__a_scan_that_finds_too_much),
     KIT_TEST(test_stub_reply__loading_at_start_is_not_ready),
 };
 

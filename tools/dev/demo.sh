@@ -59,14 +59,11 @@ demo_on() {
     say "$label: the main job"
     "$demo_bin" demo --label "$label"
     "$demo_bin" demo --label "$label" --json >"$demo_dir/demo.json"
-    demo_row "$label" "$(demo_field "" version)" \
+    printf '%-10s %-10s %10.0f %8.1f %8.1f %12.0f %8.1f %8.1f\n' \
+        "$label" "$(demo_field "" version)" \
         "$(demo_field get per_second)" "$(demo_field get p50)" "$(demo_field get p99)" \
         "$(demo_field set per_second)" "$(demo_field set p50)" "$(demo_field set p99)" \
         >>"$demo_dir/rows"
-}
-
-demo_row() {
-    printf '%-10s %-10s %12s %8s %8s %12s %8s %8s\n' "$@"
 }
 
 run_demo() {
@@ -91,7 +88,8 @@ run_demo() {
     done
 
     say "one thread, this machine, just now"
-    demo_row backend version gets/s "p50 us" "p99 us" sets/s "p50 us" "p99 us"
+    printf '%-10s %-10s %10s %8s %8s %12s %8s %8s\n' \
+        backend version gets/s "p50 us" "p99 us" sets/s "p50 us" "p99 us"
     cat "$demo_dir/rows"
     say "the same program ran on $(wc -l <"$demo_dir/rows") backends ($((SECONDS - before)) s)"
 }

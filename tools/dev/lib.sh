@@ -16,6 +16,9 @@ build_jobs=${FAC_JOBS:-$n_processors}
 # Live tests mostly wait: four at once do no harm on two processors.
 test_jobs=${FAC_TEST_JOBS:-$((n_processors > 4 ? n_processors : 4))}
 
+# The one generator that is installed, also for what the tests configure themselves.
+export CMAKE_GENERATOR=Ninja
+
 in_ci() {
     [ -n "${CI:-}" ] && [ "${CI:-}" != false ]
 }

@@ -55,7 +55,7 @@ lint_analyzer() {
 lint_tidy() {
     mkdir -p build/lint/tidy
     local rules
-    rules=$(cat .clang-tidy CMakePresets.json cmake/*.cmake tools/dev/tidy_one.sh | sha256sum)
+    rules=$(cat .clang-tidy tests/.clang-tidy CMakePresets.json cmake/*.cmake tools/dev/tidy_one.sh | sha256sum)
     # Source, then all it includes from this tree, by what ninja noted when it was compiled.
     ninja -C build/tidy -t deps | awk -v root="$PWD/" '
         function flush() { if (source != "") { print source line } source = line = "" }
@@ -115,7 +115,8 @@ lint_shell() {
     shellcheck -x -a -S style dev
     some_files '*.sh' .ci/run | while IFS= read -r script; do
         if head -n 1 "$script" | grep -q '^#!'; then
-            shellcheck -x -S style "$script"
+            # SC2317 takes functions that are called by a name in a variable for dead code.
+            shellcheck -x -S style -e SC2317 "$script"
         fi
     done
 }

@@ -38,8 +38,19 @@ regex_of() {
     printf '^(%s)$' "$joined"
 }
 
+# planted_make LOG NAME…: builds the programs of these tests, and everything when one is a script.
 planted_make() {
-    cmake --build "$planted_build" -j "$build_jobs" -- --quiet >"$1" 2>&1
+    local log=$1 program targets=()
+    shift
+    while IFS= read -r program; do
+        case $program in
+            "$PWD/$planted_build"/*) targets+=("${program#"$PWD/$planted_build/"}") ;;
+            *) targets+=(all) ;;
+        esac
+    done < <(ctest --test-dir "$planted_build" -N -V -R "$(regex_of "$@")" |
+        sed -n 's/^[0-9]*: Test command: \([^ ]*\).*/\1/p' | sort -u)
+    cmake --build "$planted_build" -j "$build_jobs" --target "${targets[@]:-all}" -- --quiet \
+        >"$log" 2>&1
 }
 
 planted_ctest() {
@@ -51,7 +62,7 @@ planted_ctest() {
 
 # try_patch PATCH: sets `verdict`.
 try_patch() {
-    local patch=$1 test log
+    local patch=$1 test log file
     test=$(header_of test "$patch")
     log=build/planted/$(basename "$patch" .patch).log
     verdict=
@@ -60,7 +71,7 @@ try_patch() {
         copy_tree
         return
     fi
-    if ! planted_make "$log"; then
+    if ! planted_make "$log" "$test"; then
         verdict="ERROR: does not build"
     elif planted_ctest "$log" "$test"; then
         verdict="NOT CAUGHT"
@@ -72,7 +83,10 @@ try_patch() {
     else
         verdict="caught"
     fi
-    copy_tree
+    # As they were, and newer than what was built from them.
+    sed -n 's,^+++ b/\([^[:space:]]*\).*,\1,p' "$patch" | while IFS= read -r file; do
+        cp "$file" "$planted_tree/$file"
+    done
 }
 
 run_planted() {
@@ -97,7 +111,7 @@ run_planted() {
     copy_tree
     run_quietly build/planted/configure.log cmake -S "$planted_tree" -B "$planted_build" \
         -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFAC_TESTS=ON
-    planted_make build/planted/build.log || {
+    planted_make build/planted/build.log "${tests[@]}" || {
         cat build/planted/build.log
         die "the tree does not build without any patch"
     }

@@ -43,8 +43,8 @@ bool use_handle()
     }
     owned<fac_cache> cache(opened);
     const fac_call call = fac_call_within(1000);
-    if (fac_cache_set(cache.get(), bytes_of("outside"), bytes_of("value"), FAC_TTL_DEFAULT, &call,
-                      &err) < 0) {
+    if (fac_cache_set(cache.get(), bytes_of("outside"), bytes_of("value"), FAC_TTL_DEFAULT,
+                      &call, &err) < 0) {
         std::cerr << "set: " << err.message << '\n';
         return false;
     }

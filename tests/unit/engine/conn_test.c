@@ -22,10 +22,10 @@ static void idle_case(const char *said, bool is_end, bool want_alive)
     rig_begin_script(&rig, script);
     struct faci_conn *conn = rig_connect(&rig);
     rig_expect_get(conn, "k", "a");
-    assert_true(faci_conn_is_alive(conn));
+    assert_true(faci_mux_is_alive(conn));
     kit_gate_open(&gate);
     rig_wait_until(conn, is_end ? POLLRDHUP : POLLIN);
-    assert_int_equal(faci_conn_is_alive(conn), want_alive);
+    assert_int_equal(faci_mux_is_alive(conn), want_alive);
     if (want_alive) {
         rig_expect_get(conn, "k", "served");
     }
@@ -92,7 +92,7 @@ static void test_conn__that_cannot_be_made_names_the_endpoint(void **state)
     rig.config.port = port;
     struct faci_conn *conn = faci_conn_new(&rig.config);
     assert_non_null(conn);
-    assert_status(faci_conn_open(conn, resolver, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
+    assert_status(faci_connect(conn, resolver, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
     char endpoint[64];
     (void)snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%u: ", (unsigned)port);
     assert_contains(err.message, endpoint);
@@ -152,7 +152,7 @@ static void test_conn__handshake_replies_are_checked(void **state)
         struct faci_conn *conn = faci_conn_new(&rig.config);
         assert_non_null(conn);
         fac_error err = {0};
-        fac_status st = faci_conn_open(conn, rig.resolver, rig_soon(), &err);
+        fac_status st = faci_connect(conn, rig.resolver, rig_soon(), &err);
         assert_status(st, k_cases[i].want, &err);
         assert_contains(err.message, k_cases[i].words);
         assert_int_equal(faci_conn_is_reusable(conn), st == FAC_OK);
@@ -188,7 +188,7 @@ static void test_conn__without_memory(void **state)
         struct faci_conn *conn = faci_conn_new(&rig.config);
         if (conn != NULL) {
             fac_error err;
-            st = faci_conn_open(conn, rig.resolver, rig_soon(), &err);
+            st = faci_connect(conn, rig.resolver, rig_soon(), &err);
             assert_true(st == FAC_OK || st == FAC_E_NOMEM);
         }
         kit_memory_fail(&rig.memory, 0, false);

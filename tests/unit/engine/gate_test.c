@@ -76,7 +76,7 @@ static void test_gate__start_takes_the_long_steps(void **state)
         /* It was never there: nobody waits for the attempt of another. */
         assert_true(faci_gate_enter(&gate, gate.next_at_ns, NULL));
         assert_false(faci_gate_is_doubtful(&gate));
-        faci_gate_abandon(&gate);
+        faci_gate_abandon(&gate, INT64_MAX);
         now_ms = fail_again(&gate);
     }
     assert_int_equal(gate.restart.step_ms, 0);
@@ -138,7 +138,7 @@ static void test_gate__down_takes_the_short_steps(void **state)
         /* Told at once, not made to wait. */
         assert_true(faci_gate_enter(&gate, gate.next_at_ns, NULL));
         assert_false(faci_gate_is_doubtful(&gate));
-        faci_gate_abandon(&gate);
+        faci_gate_abandon(&gate, INT64_MAX);
         now_ms = fail_again(&gate);
     }
     assert_int_equal(gate.start.step_ms, 0);
@@ -218,13 +218,13 @@ static void test_gate__abandon_says_nothing_of_the_server(void **state)
     (void)state;
     struct faci_gate gate = up_since(0);
     assert_true(faci_gate_enter(&gate, at(10), NULL));
-    faci_gate_abandon(&gate);
+    faci_gate_abandon(&gate, INT64_MAX);
     assert_false(faci_gate_is_down(&gate));
 
     fail_at(&gate, 20, 20, "gone");
     struct faci_gate before = gate;
     assert_true(faci_gate_enter(&gate, at(20), NULL));
-    faci_gate_abandon(&gate);
+    faci_gate_abandon(&gate, INT64_MAX);
     assert_int_equal(gate.n_failures, before.n_failures);
     assert_int_equal(gate.next_at_ns, before.next_at_ns);
     assert_true(faci_gate_enter(&gate, at(20), NULL)); /* the next may try */

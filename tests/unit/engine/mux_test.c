@@ -154,7 +154,7 @@ static void test_mux__a_deadline_with_a_reply_outstanding_kills(void **state)
                   FAC_E_TIMEOUT, &err);
     assert_in_range(kit_now_ms() - before_ms, 49, 50 + kit_margin_ms());
     assert_true(conn->is_dead);
-    assert_false(faci_conn_is_alive(conn));
+    assert_false(faci_mux_is_alive(conn));
     faci_conn_free(conn);
     rig_end(&rig);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "engine/conn.h"
+#include "engine/connect.h"
 #include "engine/mux.h"
 
 #include "kit/kit.h"
@@ -75,7 +76,7 @@ static inline struct faci_conn *rig_connect(struct rig *rig)
     struct faci_conn *conn = faci_conn_new(&rig->config);
     assert_non_null(conn);
     fac_error err;
-    assert_status(faci_conn_open(conn, rig->resolver, rig_soon(), &err), FAC_OK, &err);
+    assert_status(faci_connect(conn, rig->resolver, rig_soon(), &err), FAC_OK, &err);
     assert_true(faci_conn_is_reusable(conn));
     return conn;
 }

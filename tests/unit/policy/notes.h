@@ -37,6 +37,7 @@ struct notes {
     int64_t number;
     enum faci_set_mode mode;
     struct faci_limits limits;
+    bool has_limits; /* false: it was not to ask anybody */
     struct faci_batch batch;
     fac_bytes prefix;
     size_t n_args;
@@ -56,7 +57,8 @@ static inline fac_status asked(struct faci_backend *backend, const char *verb,
     if (key != NULL) {
         notes->key = *key;
     }
-    notes->limits = *limits;
+    notes->has_limits = limits != NULL;
+    notes->limits = limits != NULL ? *limits : (struct faci_limits){0};
     return FAC_OK;
 }
 

@@ -256,6 +256,7 @@ static void test_policy__health_tells_what_is_known_without_a_server(void **stat
     fac_error err;
     assert_status(faci_policy_health(&notes.backend, &k_call, &health, &err), FAC_OK, &err);
     assert_true(health.is_healthy);
+    assert_true(notes.has_limits);
     assert_int_equal(health.max_connections, 7);
 
     notes.prepare_status = FAC_E_AUTH;
@@ -264,7 +265,7 @@ static void test_policy__health_tells_what_is_known_without_a_server(void **stat
     assert_int_equal(err.status, FAC_E_AUTH);
     assert_false(health.is_healthy);
     assert_int_equal(health.max_connections, 7);
-    assert_int_equal(notes.limits.deadline_ns, 0); /* and nobody is waited for */
+    assert_false(notes.has_limits); /* and nobody is asked */
 }
 
 static void test_policy__commands_to_the_last_argument(void **state)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* engine/connect.c — address, stream, handshake: in this order, within one deadline. */
+#include "engine/connect.h"
+
+#include "base/error.h"
+#include "engine/handshake.h"
+#include "engine/secret.h"
+
+#include <string.h>
+
+/* Say which server it is that cannot be had; the rest of what is known stays. */
+static fac_status name_endpoint(const struct faci_engine_config *config, fac_error *err)
+{
+    fac_error why = *err;
+    if (config->unix_socket != NULL) {
+        (void)faci_fail(err, why.status, why.os_errno, "unix:%s: %s", config->unix_socket,
+                        why.message);
+    } else {
+        bool is_v6 = strchr(config->host, ':') != NULL;
+        (void)faci_fail(err, why.status, why.os_errno, "%s%s%s:%u: %s", is_v6 ? "[" : "",
+                        config->host, is_v6 ? "]" : "", (unsigned)config->port, why.message);
+    }
+    memcpy(err->server_code, why.server_code, sizeof(err->server_code));
+    return why.status;
+}
+
+static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *resolver,
+                                 int64_t deadline_ns, fac_error *err)
+{
+    const struct faci_engine_config *config = conn->config;
+    struct faci_addresses addresses;
+    fac_status st = config->unix_socket != NULL
+                        ? faci_address_of_unix(config->unix_socket, &addresses, err)
+                        : faci_resolver_lookup(resolver, deadline_ns, &addresses, err);
+    if (st == FAC_OK) {
+        st = faci_stream_connect(&conn->stream, &addresses, config->timeout_ms, deadline_ns,
+                                 err);
+    }
+    return st;
+}
+
+fac_status faci_connect(struct faci_conn *conn, struct faci_resolver *resolver,
+                        int64_t deadline_ns, fac_error *err)
+{
+    fac_error why;
+    faci_error_clear(&why);
+    struct faci_secret password;
+    fac_status st = faci_secret_load(&password, conn->config, &why);
+    bool is_ours = st < 0; /* nothing to do with the server */
+    if (st == FAC_OK) {
+        st = connect_stream(conn, resolver, deadline_ns, &why);
+    }
+    if (st == FAC_OK) {
+        st = faci_handshake(conn, password.text, deadline_ns, &why);
+    }
+    faci_secret_fini(&password);
+    if (st == FAC_OK) {
+        conn->is_ready = true;
+        return FAC_OK;
+    }
+    faci_conn_poison(conn, st, 0, "it was never ready");
+    if (!is_ours) {
+        st = name_endpoint(conn->config, &why);
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return st;
+}
