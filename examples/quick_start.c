@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* examples/quick_start.c — the process-wide cache in its five verbs. CACHE_BACKEND, REDIS_* and
- * VALKEY_* decide where it lives: CACHE_BACKEND=memory needs no server. */
+/* examples/quick_start.c — the process-wide cache, from set_cache to close_cache. CACHE_BACKEND,
+ * REDIS_* and VALKEY_* decide where it lives: CACHE_BACKEND=memory needs no server. */
 #include <faciliter/facade.h>
 
 #include <stdio.h>
