@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* examples/quick_start.c — the process-wide cache, from set_cache to close_cache. CACHE_BACKEND,
- * REDIS_* and VALKEY_* decide where it lives: CACHE_BACKEND=memory needs no server. */
+/* examples/quick_start.c — the process-wide cache: set_cache, cache_get, cache_set, cache_delete,
+ * cache_exists. CACHE_BACKEND, REDIS_* and VALKEY_* decide where it lives: CACHE_BACKEND=memory
+ * needs no server. */
 #include <faciliter/facade.h>
 
 #include <stdio.h>

@@ -20,6 +20,8 @@ extern "C" {
  * strings use malloc. They may be called on any
  * thread that calls the library, at the same time on several, sometimes under a lock of the
  * library's: they must not call back into it. All blocks are aligned as malloc's are.
+ *
+ * Name lookups and the facade's strings use malloc.
  */
 typedef struct fac_allocator {
     /** `bytes` is at least 1. Returns NULL when there is no memory. */

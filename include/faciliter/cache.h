@@ -302,7 +302,8 @@ FAC_API FAC_MUST_USE fac_status fac_cache_set_many(fac_cache *cache, const fac_i
                                                    fac_status *statuses, fac_error *err);
 
 /**
- * Remove many keys. An item that had to be sent again after a lost connection answers FAC_OK.
+ * Remove many keys. Where some had to be sent again after a lost connection, their answer is FAC_OK,
+ * since the first one may have removed them.
  *
  * @param cache     An open cache.
  * @param keys      `n` keys.
@@ -343,7 +344,7 @@ FAC_API FAC_MUST_USE fac_status fac_cache_clear(fac_cache *cache, const fac_call
 /* --- About the cache ------------------------------------------------------------------------- */
 
 /**
- * Ask whether the cache is usable now: PING, and INFO for the role.
+ * Ask whether the cache is usable now: a round trip or two, PING, and INFO for the role.
  *
  * @param cache  An open cache.
  * @param call   Deadline of this call, or NULL.
