@@ -230,6 +230,22 @@ static void test_gate__abandon_says_nothing_of_the_server(void **state)
     assert_true(faci_gate_enter(&gate, at(20), NULL)); /* the next may try */
 }
 
+/* Who left had begun while all was well: it is not the one that everybody waits for. */
+static void test_gate__an_old_abandon_does_not_end_the_attempt(void **state)
+{
+    (void)state;
+    struct faci_gate gate = up_since(0);
+    assert_true(faci_gate_enter(&gate, at(100), NULL));
+    assert_true(faci_gate_enter(&gate, at(100), NULL));
+    fail_at(&gate, 100, 150, "one of the two");
+    assert_true(faci_gate_enter(&gate, at(151), NULL));
+    faci_gate_abandon(&gate, at(100));
+    assert_true(faci_gate_is_doubtful(&gate));
+    assert_false(faci_gate_enter(&gate, at(161), NULL));
+    faci_gate_abandon(&gate, at(151));
+    assert_true(faci_gate_enter(&gate, at(161), NULL));
+}
+
 static void test_gate__five_healthy_seconds_reset_the_steps(void **state)
 {
     (void)state;
@@ -306,6 +322,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_gate__failures_at_the_same_time_count_once),
     KIT_TEST(test_gate__a_late_failure_does_not_end_the_attempt),
     KIT_TEST(test_gate__abandon_says_nothing_of_the_server),
+    KIT_TEST(test_gate__an_old_abandon_does_not_end_the_attempt),
     KIT_TEST(test_gate__five_healthy_seconds_reset_the_steps),
     KIT_TEST(test_gate__further_successes_do_not_move_the_start_of_health),
     KIT_TEST(test_gate__tells_later_callers_what_failed),

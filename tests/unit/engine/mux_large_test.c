@@ -103,6 +103,57 @@ static void test_mux__replies_are_read_while_sending(void **state)
     send_large(true);
 }
 
+/* Says no to what it has not read yet, and hangs up: properly, or with an RST. */
+struct refusal {
+    struct kit_gate gate;
+    bool is_reset;
+};
+
+static void refuse(struct kit_stub_conn *conn, void *context)
+{
+    struct refusal *refusal = context;
+    /* The handshake's own commands are answered on the way to this one. */
+    if (kit_stub_next(conn) == NULL || !kit_stub_say(conn, "$1\r\na\r\n")) {
+        return;
+    }
+    (void)kit_stub_await(conn, &refusal->gate);
+    (void)kit_stub_say(conn, "-ERR Protocol error: invalid bulk length\r\n");
+    if (refusal->is_reset) {
+        kit_stub_reset(conn);
+    } else {
+        kit_stub_shut(conn);
+    }
+}
+
+static void test_mux__a_refusal_before_all_is_sent_is_the_answer(void **state)
+{
+    (void)state;
+    unsigned char *value = large_value();
+    for (int is_reset = 0; is_reset <= 1; is_reset++) {
+        struct refusal refusal = {.is_reset = is_reset == 1};
+        kit_gate_init(&refusal.gate);
+        struct rig rig;
+        rig_begin_fn(&rig, refuse, &refusal);
+        struct faci_conn *conn = rig_connect(&rig);
+        rig_expect_get(conn, "k", "a");
+        kit_gate_open(&refusal.gate);
+        rig_wait_until(conn, POLLIN);
+        struct faci_slot *slot = NULL;
+        fac_error err;
+        assert_status(submit_large(conn, value, &slot, &err), FAC_OK, &err);
+        assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+        assert_status(faci_mux_result(slot, &err), FAC_E_SERVER, &err);
+        assert_contains(err.message, "invalid bulk length");
+        faci_mux_release(conn, slot);
+        /* A peer that hangs up properly may have taken the rest, and its end come later. */
+        assert_true(conn->is_dead || is_reset == 0);
+        faci_conn_free(conn);
+        rig_end(&rig);
+        kit_gate_fini(&refusal.gate);
+    }
+    free(value);
+}
+
 static void test_mux__an_argument_of_the_bound_is_copied(void **state)
 {
     (void)state;
@@ -240,6 +291,7 @@ static void test_mux__a_reply_needs_no_memory(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_mux__a_large_argument_is_sent_from_where_it_stands),
     KIT_TEST(test_mux__replies_are_read_while_sending),
+    KIT_TEST(test_mux__a_refusal_before_all_is_sent_is_the_answer),
     KIT_TEST(test_mux__an_argument_of_the_bound_is_copied),
     KIT_TEST(test_mux__no_memory_never_shifts_a_reply),
     KIT_TEST(test_mux__a_reply_needs_no_memory),

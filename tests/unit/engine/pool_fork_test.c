@@ -4,6 +4,7 @@
 
 #include "engine/pool.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -204,11 +205,66 @@ static void test_pool_fork__what_is_lent_does_not_count_in_the_child(void **stat
     end(&scene);
 }
 
+/* --- Locks ---------------------------------------------------------------------------------- */
+
+struct holder {
+    struct faci_pool *pool;
+    struct faci_stream *stream;
+    atomic_bool is_over;
+};
+
+/* Holds one lock nearly all the time, as no caller ever would. */
+static void hold_lock(struct faci_mutex *lock, struct holder *holder)
+{
+    while (!atomic_load(&holder->is_over)) {
+        faci_mutex_lock(lock);
+        kit_nap();
+        faci_mutex_unlock(lock);
+        (void)sched_yield();
+    }
+}
+
+static void hold_pool_or_stream(size_t index, void *context)
+{
+    struct holder *holder = context;
+    hold_lock(index == 0 ? &holder->pool->lock : &holder->stream->lock, holder);
+}
+
+static bool asks_in_time(struct faci_pool *pool)
+{
+    (void)alarm(20); /* the child would wait for a thread that it does not have */
+    return ask_pool(pool) != '?';
+}
+
+static void test_pool_fork__no_lock_is_taken_along(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene);
+    struct faci_conn *lent = NULL;
+    fac_error err;
+    assert_status(faci_pool_checkout(&scene.pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(),
+                                     rig_soon(), &lent, &err),
+                  FAC_OK, &err);
+    struct holder holder = {.pool = &scene.pool, .stream = &lent->stream};
+    struct kit_threads *threads = kit_threads_start(2, hold_pool_or_stream, &holder);
+    bool is_right = true;
+    for (size_t i = 0; i < 5 && is_right; i++) {
+        is_right = in_child(&scene.pool, asks_in_time);
+    }
+    atomic_store(&holder.is_over, true);
+    kit_threads_join(threads);
+    assert_true(is_right);
+    faci_pool_give_back(&scene.pool, lent);
+    end(&scene);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_pool_fork__the_childs_call_uses_a_new_connection),
     KIT_TEST(test_pool_fork__the_child_closes),
     KIT_TEST(test_pool_fork__the_child_frees),
     KIT_TEST(test_pool_fork__what_is_lent_does_not_count_in_the_child),
+    KIT_TEST(test_pool_fork__no_lock_is_taken_along),
 };
 
 KIT_MAIN(k_tests)

@@ -4,36 +4,33 @@
 
 #include "kit/kit.h"
 #include "kit/memory.h"
+#include "kit/workdir.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct scene {
     struct kit_memory memory;
-    char path[256];
+    struct kit_workdir dir;
+    char path[KIT_WORKDIR_PATH_BYTES + 16];
     struct faci_engine_config config;
 };
 
 static void begin(struct scene *scene)
 {
     kit_memory_init(&scene->memory);
-    const char *base = getenv("TMPDIR");
-    (void)snprintf(scene->path, sizeof(scene->path), "%s/faciliter-secret.XXXXXX",
-                   base != NULL ? base : "/tmp");
-    int fd = mkstemp(scene->path);
-    assert_true(fd >= 0);
-    (void)close(fd);
+    kit_workdir_make(&scene->dir);
+    (void)snprintf(scene->path, sizeof(scene->path), "%s/secret", scene->dir.path);
     scene->config = (struct faci_engine_config){.alloc = &scene->memory.hook,
                                                 .password_file = scene->path};
 }
 
 static void end(struct scene *scene)
 {
-    (void)unlink(scene->path);
+    kit_workdir_remove(&scene->dir);
     kit_memory_assert_empty(&scene->memory);
 }
 
@@ -168,7 +165,6 @@ static void test_secret__file_that_cannot_be_read(void **state)
     (void)state;
     struct scene scene;
     begin(&scene);
-    assert_int_equal(unlink(scene.path), 0);
     struct faci_secret secret;
     fac_error err;
     assert_status(faci_secret_load(&secret, &scene.config, &err), FAC_E_CONFIG, &err);

@@ -6,6 +6,7 @@
 #include "kit/kit.h"
 #include "kit/server.h"
 #include "kit/stub.h"
+#include "kit/workdir.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -17,7 +18,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -508,13 +508,10 @@ static void test_stream__is_closed_on_exec(void **state)
     faci_stream_fini(&stream);
     kit_stub_stop(stub);
 
-    char dir[256];
-    char path[300];
-    const char *base = getenv("TMPDIR");
-    (void)snprintf(dir, sizeof(dir), "%s/faciliter-stream.XXXXXX",
-                   base != NULL ? base : "/tmp");
-    assert_non_null(mkdtemp(dir));
-    (void)snprintf(path, sizeof(path), "%s/socket", dir);
+    struct kit_workdir dir;
+    char path[KIT_WORKDIR_PATH_BYTES + 16];
+    kit_workdir_make(&dir);
+    (void)snprintf(path, sizeof(path), "%s/socket", dir.path);
     struct kit_stub_options options = {.fn = say_nothing, .unix_path = path, .is_bare = true};
     stub = kit_stub_start(&options);
     struct faci_addresses addresses;
@@ -526,8 +523,7 @@ static void test_stream__is_closed_on_exec(void **state)
     assert_int_equal(fcntl(stream.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     faci_stream_fini(&stream);
     kit_stub_stop(stub);
-    (void)unlink(path);
-    (void)rmdir(dir);
+    kit_workdir_remove(&dir);
 }
 
 static size_t count_descriptors(void)

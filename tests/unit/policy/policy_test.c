@@ -383,6 +383,26 @@ static void test_policy__batches_take_the_second_choice(void **state)
     assert_int_equal(notes.batch.default_ttl_ms, SETTINGS_TTL_MS + 1);
 }
 
+static void test_policy__batches_check_keys_again_for_the_second_choice(void **state)
+{
+    (void)state;
+    static char name[FACI_KEY_MAX_BYTES];
+    memset(name, 'k', sizeof(name));
+    struct notes notes = new_notes();
+    ops.prepare = choose_the_second;
+    const fac_bytes keys[] = {
+        fac_mem(name, FACI_KEY_MAX_BYTES - strlen(first_prefix)),
+        fac_mem(name, FACI_KEY_MAX_BYTES - strlen(second_prefix)),
+    };
+    fac_status statuses[2];
+    fac_error err = {0};
+    assert_status(faci_policy_remove_many(&notes.backend, keys, 2, &k_call, statuses, &err),
+                  FAC_OK, &err);
+    assert_int_equal(statuses[0], FAC_E_INVALID);
+    assert_int_equal(statuses[1], FAC_OK);
+    assert_int_equal(err.status, FAC_E_INVALID);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_policy__keys_to_the_last_byte),
     KIT_TEST(test_policy__values_to_the_last_byte),
@@ -400,6 +420,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_policy__batches_check_each_item_for_itself),
     KIT_TEST(test_policy__batches_answer_every_item_of_a_failure),
     KIT_TEST(test_policy__batches_take_the_second_choice),
+    KIT_TEST(test_policy__batches_check_keys_again_for_the_second_choice),
 };
 
 KIT_MAIN(k_tests)
