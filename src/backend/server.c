@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* A value of ours is at most 64 MiB; another program's may be larger, up to this. */
+/* No value of ours is longer; one of another program's that is gives FAC_E_TOO_LARGE. */
 enum {
     MAX_VALUE_BYTES = 64 * 1024 * 1024
 };

@@ -175,7 +175,11 @@ static fac_status run_write(struct faci_backend *backend, const struct item_ops 
     struct write write = {
         .run = {.server = faci_server_of(backend), .batch = batch, .limits = limits},
         .ops = ops,
-        .job = {.retry = FACI_RETRY_WRITE, .is_write = true, .run = attempt_write}};
+        .job = {.name = ops->command->name,
+                .n_args = batch->n,
+                .retry = FACI_RETRY_WRITE,
+                .is_write = true,
+                .run = attempt_write}};
     write.job.context = &write;
     return run_job(&write.run, &write.job, err);
 }
@@ -441,7 +445,11 @@ fac_status faci_server_get_many(struct faci_backend *backend, const struct faci_
         read.chunks[c].read = &read;
         faci_values_sink_init(&read.chunks[c].sink, alloc, put_value, &read.chunks[c]);
     }
-    struct faci_job job = {.retry = FACI_RETRY_READ, .run = attempt_read, .context = &read};
+    struct faci_job job = {.name = k_faci_mget.name,
+                           .n_args = batch->n,
+                           .retry = FACI_RETRY_READ,
+                           .run = attempt_read,
+                           .context = &read};
     fac_status st = run_job(&read.run, &job, err);
     for (size_t c = 0; c < MGET_WINDOW; c++) {
         faci_values_sink_fini(&read.chunks[c].sink);

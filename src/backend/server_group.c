@@ -11,6 +11,8 @@
 #include <string.h>
 
 struct pipeline {
+    const char *name; /* of the verb's own command, and its number of arguments */
+    size_t n_args;
     const struct faci_request *requests;
     size_t n;
     struct faci_slot *slots; /* copies of the answered slots */
@@ -54,8 +56,12 @@ static fac_status call_pipeline(struct faci_backend *backend, struct pipeline *p
                                 enum faci_retry retry, const struct faci_limits *limits,
                                 bool *out_resent, fac_error *err)
 {
-    struct faci_job job = {
-        .retry = retry, .is_write = true, .run = run_pipeline, .context = pipeline};
+    struct faci_job job = {.name = pipeline->name,
+                           .n_args = pipeline->n_args,
+                           .retry = retry,
+                           .is_write = true,
+                           .run = run_pipeline,
+                           .context = pipeline};
     fac_status st = faci_engine_run(faci_server_engine(faci_server_of(backend)), &job,
                                     limits->deadline_ns, err);
     *out_resent = job.was_resent;
@@ -73,7 +79,7 @@ static fac_status persist(struct faci_backend *backend, const struct faci_key *k
         {.command = &k_faci_exists, .args = exists, .n_args = 2},
     };
     struct faci_slot slots[FACI_COUNT(requests)];
-    struct pipeline pipeline = {requests, FACI_COUNT(requests), slots};
+    struct pipeline pipeline = {"PERSIST", 1, requests, FACI_COUNT(requests), slots};
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_READ, limits, &was_resent,
                                   err);
@@ -180,7 +186,7 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
         {.command = &k_faci_exec, .args = &exec, .n_args = 1, .sink = &sink.sink},
     };
     struct faci_slot slots[FACI_COUNT(requests)] = {0};
-    struct pipeline pipeline = {requests, FACI_COUNT(requests), slots};
+    struct pipeline pipeline = {"INCRBY", 2, requests, FACI_COUNT(requests), slots};
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_NEVER, limits, &was_resent,
                                   err);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 enum {
     ATTEMPTS_MAX = 3
@@ -157,6 +158,15 @@ static bool is_answer(fac_status st)
     return st == FAC_E_SERVER || st == FAC_E_AUTH || st == FAC_E_CONFIG;
 }
 
+/* What the connection knows of its end does not say whose call it ended. */
+static void name_command(const struct faci_job *job, fac_error *err)
+{
+    fac_error why = *err;
+    (void)faci_fail(err, why.status, why.os_errno, "%s (arguments: %zu): %s", job->name,
+                    job->n_args, why.message);
+    memcpy(err->server_code, why.server_code, sizeof(err->server_code));
+}
+
 fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
                            int64_t deadline_ns, fac_error *err)
 {
@@ -179,6 +189,9 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
             job->was_resent = is_unknown;
             atomic_fetch_add_explicit(&engine->n_retries, 1U, memory_order_relaxed);
             continue;
+        }
+        if (attempt.has_died && !is_answer(st)) {
+            name_command(job, &why);
         }
         if (err != NULL) {
             *err = why;
@@ -207,7 +220,9 @@ fac_status faci_engine_call(struct faci_engine *engine, const struct faci_reques
                             fac_error *err)
 {
     struct single single = {request, out};
-    struct faci_job job = {.retry = request->command->retry,
+    struct faci_job job = {.name = request->command->name,
+                           .n_args = request->n_args - 1,
+                           .retry = request->command->retry,
                            .is_write = request->command->is_write,
                            .run = run_single,
                            .context = &single};

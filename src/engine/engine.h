@@ -44,6 +44,8 @@ bool faci_engine_is_down(struct faci_engine *engine);
  * an answer of the server that is an error, or what killed the connection. It leaves no slot.
  */
 struct faci_job {
+    const char *name; /* the command, for messages: never its arguments, only their number */
+    size_t n_args;
     enum faci_retry retry;
     bool is_write;
     fac_status (*run)(struct faci_conn *conn, void *context, int64_t deadline_ns,

@@ -163,10 +163,14 @@ static void test_steady_state__makes_two_system_calls_on_a_socket(void **state)
 {
     (void)state;
     struct api_backend backend = api_backend_of_test();
-    assert_false(backend.is_memory);
     struct kit_server *server = api_start(&backend);
     fac_options options;
     api_options(&options, &backend, server);
+    if (backend.is_memory) { /* no socket, and no calls either */
+        assert_calls(traced_gets, &options, 0);
+        kit_server_stop(server);
+        return;
+    }
     options.host = NULL;
     options.port = 0;
     options.unix_socket = kit_server_socket(server);

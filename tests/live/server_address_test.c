@@ -71,31 +71,10 @@ static void test_server_address__name_that_does_not_resolve(void **state)
     assert_in_range(took_ms, 0, 3000 + kit_margin_ms());
 }
 
-/* Whether this machine's resolver gives `address` for localhost. */
-static bool localhost_is(const char *address)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *all = NULL;
-    bool is_there = false;
-    if (getaddrinfo("localhost", NULL, &hints, &all) != 0) {
-        return false;
-    }
-    for (const struct addrinfo *one = all; one != NULL; one = one->ai_next) {
-        char text[64];
-        if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof(text), NULL, 0,
-                        NI_NUMERICHOST) == 0 &&
-            strcmp(text, address) == 0) {
-            is_there = true;
-        }
-    }
-    freeaddrinfo(all);
-    return is_there;
-}
-
 static void reach_localhost_bound_to(const char *address)
 {
-    if ((strchr(address, ':') != NULL && !kit_has_ipv6()) || !localhost_is(address)) {
-        (void)fprintf(stderr, "skipped: localhost is not %s here\n", address);
+    if (strchr(address, ':') != NULL && !kit_has_ipv6()) {
+        (void)fprintf(stderr, "skipped: no IPv6 on this machine\n");
         skip();
     }
     struct kit_server_options server_options = {.kind = KIT_REDIS, .bind = address};
