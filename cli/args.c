@@ -301,6 +301,17 @@ static int check_operands(struct cli *cli)
     return CLI_DONE;
 }
 
+static int refuse_no_command(void)
+{
+    cli_complain("no command; there are:");
+    for (size_t i = 0; i < k_n_commands; i++) {
+        cli_complain("  %-10s %-12s %s", k_commands[i].name, k_commands[i].operands,
+                     k_commands[i].summary);
+    }
+    cli_complain("see `faciliter help`");
+    return CLI_USAGE;
+}
+
 int cli_args_parse(struct cli *cli, int argc, char **argv)
 {
     cli->operands = argv; /* written no faster than argv is read */
@@ -322,7 +333,7 @@ int cli_args_parse(struct cli *cli, int argc, char **argv)
         return CLI_DONE;
     }
     if (cli->command == NULL) {
-        return cli_usage(cli, "no command");
+        return refuse_no_command();
     }
     int code = check_own_options(cli);
     return code == CLI_DONE ? check_operands(cli) : code;

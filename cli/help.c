@@ -48,8 +48,7 @@ static void put_command_help(const struct cli_command *command)
         cli_printf("\nOptions of %s:\n", command->name);
         put_options(command->own_options);
     }
-    cli_puts("\nOptions of every command:\n");
-    put_options(0);
+    cli_puts("\n`faciliter help` tells the options that every command takes.\n");
     put_environment();
 }
 

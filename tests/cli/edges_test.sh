@@ -18,6 +18,7 @@ group_usage() {
     export CACHE_BACKEND=memory
     run 2
     says 'no command'
+    says '  increment  KEY'
     says 'faciliter help'
     run 2 gte key
     says 'did you mean "get"?'

@@ -51,16 +51,30 @@ demo_field() {
     printf '%s' "$value"
 }
 
+# Each check of the same run as "name true" or "name false".
+demo_checks() {
+    grep -o '{"name":"[a-z_]*","ok":[a-z]*' "$demo_dir/demo.json" |
+        sed 's/{"name":"\([a-z_]*\)","ok":\([a-z]*\)/\1 \2/' |
+        awk '{ printf "%-10s %s\n", $1, $2 }' || true
+}
+
 # demo_on LABEL: the environment has been set.
 demo_on() {
-    local label=$1
+    local label=$1 status=0 n_checks n_right
     say "$label: the quick start"
     "$demo_quick_start"
     say "$label: the main job"
-    "$demo_bin" demo --label "$label"
-    "$demo_bin" demo --label "$label" --json >"$demo_dir/demo.json"
-    printf '%-10s %-10s %10.0f %8.1f %8.1f %12.0f %8.1f %8.1f\n' \
-        "$label" "$(demo_field "" version)" \
+    # One run is both what is shown and what the table says.
+    "$demo_bin" demo --label "$label" --json >"$demo_dir/demo.json" || status=$?
+    demo_checks >"$demo_dir/checks"
+    sed -e 's/ true$/ ok/; s/ false$/ FAILED/; s/^/  /' "$demo_dir/checks"
+    n_checks=$(wc -l <"$demo_dir/checks")
+    n_right=$(grep -c ' true$' "$demo_dir/checks") || true
+    if [ "$status" -ne 0 ] || [ "$n_checks" -eq 0 ] || [ "$n_right" -ne "$n_checks" ]; then
+        die "$label: $n_right of $n_checks checks hold (status $status)"
+    fi
+    printf '%-10s %-10s %7s %10.0f %8.1f %8.1f %12.0f %8.1f %8.1f\n' \
+        "$label" "$(demo_field "" version)" "$n_right/$n_checks" \
         "$(demo_field get per_second)" "$(demo_field get p50)" "$(demo_field get p99)" \
         "$(demo_field set per_second)" "$(demo_field set p50)" "$(demo_field set p99)" \
         >>"$demo_dir/rows"
@@ -88,8 +102,8 @@ run_demo() {
     done
 
     say "one thread, this machine, just now"
-    printf '%-10s %-10s %10s %8s %8s %12s %8s %8s\n' \
-        backend version gets/s "p50 us" "p99 us" sets/s "p50 us" "p99 us"
+    printf '%-10s %-10s %7s %10s %8s %8s %12s %8s %8s\n' \
+        backend version checks gets/s "p50 us" "p99 us" sets/s "p50 us" "p99 us"
     cat "$demo_dir/rows"
     say "the same program ran on $(wc -l <"$demo_dir/rows") backends ($((SECONDS - before)) s)"
 }

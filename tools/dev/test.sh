@@ -2,6 +2,9 @@
 # shellcheck shell=bash
 # test.sh: the suite as users run it, under the sanitizers and under valgrind.
 
+not_run='\*\*\*(Skipped|Not Run|Disabled)|\(Skipped\)|\(Not Run\)|\(Disabled\)'
+may_skip=live.server_address.localhost_on_ipv6_only.redis3
+
 # run_ctest PRESET [CTEST ARGUMENT…]: prints what fails, and ctest's summary.
 run_ctest() {
     local preset=$1 log=build/$1/ctest.log status=0
@@ -11,8 +14,12 @@ run_ctest() {
     if [ "$status" -ne 0 ]; then
         grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+:.* Passed )' "$log" || true
     fi
-    # A test that was skipped or not run has shown nothing.
-    if grep -E '\*\*\*(Skipped|Not Run|Disabled)|\(Skipped\)|\(Disabled\)' "$log"; then
+    # A test that was skipped or not run has shown nothing. One may: a machine without IPv6 loopback
+    # cannot show that localhost is reached over it.
+    if grep -E "$not_run" "$log" | grep -F "$may_skip"; then
+        say "no IPv6 loopback here: $may_skip was skipped"
+    fi
+    if grep -E "$not_run" "$log" | grep -vF "$may_skip"; then
         die "tests were skipped: they prove nothing; all of ctest's output is in $log"
     fi
     [ "$status" -eq 0 ] || die "tests failed; all of ctest's output is in $log"
