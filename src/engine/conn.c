@@ -67,7 +67,7 @@ bool faci_conn_is_reusable(const struct faci_conn *conn)
 
 void faci_conn_shrink(struct faci_conn *conn)
 {
-    faci_buf_shrink(&conn->tx, 2 * FACI_CONN_COPY_BYTES);
+    faci_buf_shrink(&conn->tx, (size_t)2 * FACI_CONN_COPY_BYTES);
     if (conn->rx_cap > FACI_CONN_RX_BYTES) {
         conn->n_cramped = conn->is_roomy ? 0 : conn->n_cramped + 1;
     }

@@ -381,6 +381,7 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
     if (st < 0) {
         return st;
     }
+    faci_assert(slot != NULL);
     st = faci_mux_wait(conn, slot, deadline_ns, err);
     if (st < 0) {
         return st;
