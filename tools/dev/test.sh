@@ -45,18 +45,18 @@ run_sanitizer() {
     run_ctest "$name"
 }
 
-# The unit tests' programs one by one, each running all its tests: one start of valgrind each.
+# The unit tests under valgrind, each in a process of its own, as under ctest.
 run_valgrind() {
     need_packages "${PACKAGES_VALGRIND[@]}"
     build_preset test
     export FAC_TEST_SCALE=${FAC_TEST_SCALE:-5}
-    local programs
-    programs=$(find build/test/tests/unit -type f -name 'unit_*' -perm -u+x | sort)
-    [ -n "$programs" ] || die "there are no unit tests in build/test"
-    say "$(printf '%s\n' "$programs" | wc -l) unit test programs under valgrind"
+    rm -rf build/valgrind
     mkdir -p build/valgrind
-    printf '%s\n' "$programs" |
-        xargs -P "$n_processors" -I '{}' tools/dev/valgrind_one.sh '{}' ||
+    ctest --test-dir build/test -N -V | sed -n 's/^[0-9]*: Test command: //p' |
+        grep -F "$PWD/build/test/tests/unit/" >build/valgrind/commands ||
+        die "there are no unit tests in build/test"
+    say "$(wc -l <build/valgrind/commands) unit tests under valgrind"
+    xargs -P "$n_processors" -L 1 tools/dev/valgrind_one.sh <build/valgrind/commands ||
         die "valgrind found errors, or a test failed"
     say "valgrind found nothing"
 }
