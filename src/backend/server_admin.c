@@ -23,7 +23,7 @@ static fac_status call_tree(struct faci_server *server, const struct faci_reques
     faci_reply_sink_init(&sink, &server->config->alloc);
     struct faci_request with_sink = *request;
     with_sink.sink = &sink.sink;
-    struct faci_slot slot;
+    struct faci_answer slot;
     fac_status st = faci_engine_call(faci_server_engine(server), &with_sink,
                                      limits->deadline_ns, &slot, NULL, err);
     if (st == FAC_OK) {
@@ -127,7 +127,7 @@ static fac_status unlink_found(struct faci_server *server, fac_bytes prefix,
     if (n_args > 1) {
         struct faci_request request = {
             .command = &k_faci_unlink, .args = args, .n_args = n_args};
-        struct faci_slot slot;
+        struct faci_answer slot;
         st = faci_engine_call(faci_server_engine(server), &request, limits->deadline_ns, &slot,
                               NULL, err);
         progress->n_removed += st == FAC_OK ? (uint64_t)slot.number : 0U;
@@ -223,7 +223,7 @@ fac_status faci_server_health(struct faci_backend *backend, const struct faci_li
     struct faci_server *server = faci_server_of(backend);
     const struct faci_arg ping = faci_arg_text("PING");
     struct faci_request request = {.command = &k_faci_ping, .args = &ping, .n_args = 1};
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_identity identity;
     if (limits == NULL) {
         faci_engine_identity(faci_server_engine(server), &identity);

@@ -22,10 +22,10 @@ static void idle_case(const char *said, bool is_end, bool want_alive)
     rig_begin_script(&rig, script);
     struct faci_conn *conn = rig_connect(&rig);
     rig_expect_get(conn, "k", "a");
-    assert_true(faci_mux_is_alive(conn));
+    assert_true(faci_pipeline_is_alive(conn));
     kit_gate_open(&gate);
     rig_wait_until(conn, is_end ? POLLRDHUP : POLLIN);
-    assert_int_equal(faci_mux_is_alive(conn), want_alive);
+    assert_int_equal(faci_pipeline_is_alive(conn), want_alive);
     if (want_alive) {
         rig_expect_get(conn, "k", "served");
     }

@@ -43,7 +43,7 @@ static char ask(struct faci_conn *conn)
         .command = &k_faci_get, .args = args, .n_args = 2, .sink = &text.sink};
     struct faci_slot slot;
     fac_error err;
-    fac_status st = faci_mux_call(conn, &request, rig_soon(), &slot, &err);
+    fac_status st = faci_pipeline_call(conn, &request, rig_soon(), &slot, &err);
     return st == FAC_OK ? text.text[0] : '?';
 }
 

@@ -394,7 +394,7 @@ static void test_pool__close_wakes_everybody(void **state)
     }
     /* What is lent has ended for its borrower, too. */
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, "k", NULL);
-    assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
+    assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
     faci_pool_give_back(&scene.pool, conn);
     assert_status(try_checkout(&scene.pool, FACI_CHECKOUT_ANY, 1000, &conn, &err), FAC_E_CLOSED,
                   &err);

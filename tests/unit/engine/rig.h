@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "engine/conn.h"
 #include "engine/connect.h"
-#include "engine/mux.h"
+#include "engine/pipeline.h"
 
 #include "kit/kit.h"
 #include "kit/memory.h"
@@ -101,7 +101,7 @@ static inline fac_status rig_try_submit(struct faci_conn *conn,
 {
     const struct faci_arg args[] = {rig_arg(command->name), rig_arg(key)};
     struct faci_request request = {.command = command, .args = args, .n_args = 2, .sink = sink};
-    return faci_mux_submit(conn, &request, rig_soon(), out, err);
+    return faci_pipeline_submit(conn, &request, rig_soon(), out, err);
 }
 
 static inline struct faci_slot *rig_submit(struct faci_conn *conn,
@@ -160,8 +160,8 @@ static inline void rig_expect_get(struct faci_conn *conn, const char *key, const
     struct rig_text text = rig_text();
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, key, &text.sink);
     fac_error err;
-    assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-    faci_mux_release(conn, slot);
+    assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+    faci_pipeline_release(conn, slot);
     assert_string_equal(text.text, want);
 }
 
