@@ -302,6 +302,11 @@ static struct faci_engine_config engine_config(const struct faci_server *server,
         .max_connections = settings->max_connections,
         .timeout_ms = settings->timeout_ms,
         .retry_on_timeout = settings->retry_on_timeout,
+        .max_retries = settings->max_retries,
+        .has_breaker = settings->breaker,
+        .breaker_open_ms = settings->breaker_open_ms,
+        .reconnect_max_ms = settings->reconnect_max_ms,
+        .integrity_every = settings->integrity_check,
         .max_value_bytes = MAX_VALUE_BYTES,
     };
 }

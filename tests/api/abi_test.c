@@ -61,6 +61,11 @@ static const size_t k_options_ends[] = {
     END_OF(fac_options, allocator), /* NOLINT(bugprone-sizeof-expression): a pointer */
     END_OF(fac_options, log),
     END_OF(fac_options, log_context),
+    END_OF(fac_options, max_retries),
+    END_OF(fac_options, breaker),
+    END_OF(fac_options, breaker_open_ms),
+    END_OF(fac_options, reconnect_max_ms),
+    END_OF(fac_options, integrity_check),
 };
 
 /* The struct ends where a protected page begins: one byte read too far is a fault. */

@@ -146,6 +146,11 @@ static void test_set__writes_each_field(void **state)
     assert_status(fac_options_set(&options, "max_connections", "3", &err), FAC_OK, &err);
     assert_status(fac_options_set(&options, "retry_on_timeout", "no", &err), FAC_OK, &err);
     assert_status(fac_options_set(&options, "memory_bytes", "1GiB", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "max_retries", "0", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "breaker", "off", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "breaker_open", "0.01", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "reconnect_max", "60", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "integrity_check", "0", &err), FAC_OK, &err);
     assert_int_equal(options.provider, FAC_VALKEY);
     assert_int_equal(options.port, 1);
     assert_int_equal(options.db, 0);
@@ -161,6 +166,11 @@ static void test_set__writes_each_field(void **state)
     assert_int_equal(options.max_connections, 3);
     assert_int_equal(options.retry_on_timeout, FAC_NO);
     assert_int_equal(options.memory_bytes, 1073741824);
+    assert_int_equal(options.max_retries, 0);
+    assert_int_equal(options.breaker, FAC_NO);
+    assert_int_equal(options.breaker_open_ms, 10);
+    assert_int_equal(options.reconnect_max_ms, 60000);
+    assert_int_equal(options.integrity_check, 0);
     assert_status(fac_options_set(&options, "retry_on_timeout", "TRUE", &err), FAC_OK, &err);
     assert_int_equal(options.retry_on_timeout, FAC_YES);
 }
@@ -278,7 +288,12 @@ static void test_describe__tells_value_and_source_in_table_order(void **state)
                                      "ttl=none (option)\n"
                                      "max_connections=50 (default)\n"
                                      "timeout=0.25 (environment REDIS_TIMEOUT)\n"
-                                     "retry_on_timeout=true (default)\n");
+                                     "retry_on_timeout=true (default)\n"
+                                     "max_retries=2 (default)\n"
+                                     "breaker=true (default)\n"
+                                     "breaker_open=1 (default)\n"
+                                     "reconnect_max=2 (default)\n"
+                                     "integrity_check=0 (default)\n");
 }
 
 static void test_describe__shows_the_parts_of_a_url(void **state)
