@@ -51,7 +51,7 @@ struct faci_engine_config {
     uint32_t max_retries; /* attempts beyond the first */
     bool has_breaker;
     uint32_t breaker_open_ms;  /* the first step; the cap is five times that */
-    uint32_t reconnect_max_ms; /* longest pause between attempts to connect; 0: 2000 */
+    uint32_t reconnect_max_ms; /* longest pause between attempts to connect; 0: the gate's */
     uint32_t integrity_every;  /* commands between two checks; 0: none */
     uint64_t max_value_bytes;  /* of one bulk string in a reply */
 };

@@ -128,7 +128,10 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
         }
     }
     faci_mutex_init(&pool->lock);
-    faci_gate_init(&pool->gate, faci_random_seed());
+    faci_gate_init(&pool->gate,
+                   config->reconnect_max_ms > 0 ? config->reconnect_max_ms
+                                                : FACI_GATE_RESTART_CAP_MS,
+                   faci_random_seed());
     pool->fork_generation = faci_fork_generation();
     pool->fork_watch = (struct faci_fork_watch){
         .owner = pool, .before = lock_for_fork, .after = unlock_after_fork};
