@@ -4,6 +4,8 @@
 #ifndef FACI_ENGINE_ENGINE_H
 #define FACI_ENGINE_ENGINE_H
 
+#include "base/histogram.h"
+#include "engine/breaker.h"
 #include "engine/conn.h"
 #include "engine/mux.h"
 #include "engine/pool.h"
@@ -19,6 +21,13 @@ struct faci_engine_stats {
     struct faci_pool_counts pool;
     uint64_t retries;
     uint32_t in_flight;
+    uint64_t late_replies; /* came after their call had given up */
+    uint64_t batches;      /* sends */
+    uint64_t batched;      /* calls in them */
+    uint64_t breaker_opens;
+    uint64_t breaker_refusals;
+    enum faci_breaker_state breaker; /* now */
+    struct faci_quantiles latency;   /* of the calls that were answered */
 };
 
 /* `config` is copied, the strings and the allocator in it are borrowed until the engine is freed.

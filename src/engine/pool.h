@@ -48,6 +48,9 @@ struct faci_pool_counts {
     uint32_t open;
     uint32_t idle;
     uint32_t waiting;
+    uint64_t reconnects; /* connects that replaced a lost connection */
+    uint32_t connecting; /* of those open, not ready yet */
+    uint32_t exclusive;  /* of those open, lent to one call alone */
 };
 
 enum faci_checkout {
