@@ -8,15 +8,14 @@ enum {
     START_FIRST_MS = 1000, /* an application that starts before its cache */
     START_CAP_MS = 30000,
     RESTART_FIRST_MS = 50, /* a server that was there a moment ago */
-    RESTART_CAP_MS = 2000,
-    HEALTHY_MS = 5000, /* up for so long: the next failure starts with the first step */
+    HEALTHY_MS = 5000,     /* up for so long: the next failure starts with the first step */
 };
 
-void faci_gate_init(struct faci_gate *gate, uint64_t seed)
+void faci_gate_init(struct faci_gate *gate, uint32_t restart_cap_ms, uint64_t seed)
 {
     *gate = (struct faci_gate){0};
     faci_backoff_init(&gate->start, START_FIRST_MS, START_CAP_MS, seed);
-    faci_backoff_init(&gate->restart, RESTART_FIRST_MS, RESTART_CAP_MS, ~seed);
+    faci_backoff_init(&gate->restart, RESTART_FIRST_MS, restart_cap_ms, ~seed);
 }
 
 bool faci_gate_is_open(const struct faci_gate *gate, int64_t now_ns)

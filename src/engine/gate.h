@@ -19,9 +19,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    FACI_GATE_RESTART_CAP_MS = 2000 /* for an owner that has no cap of its own */
+};
+
 struct faci_gate {
     struct faci_backoff start;   /* before the first success: 1 s doubling to 30 s */
-    struct faci_backoff restart; /* after it: 50 ms doubling to 2 s */
+    struct faci_backoff restart; /* after it: 50 ms doubling to the given cap */
     bool was_up;                 /* it has been reached once */
     unsigned n_failures;         /* in a row; 0: up, or not yet tried */
     bool is_trying;              /* after a failure: somebody tries now */
@@ -31,7 +35,8 @@ struct faci_gate {
     fac_error why;               /* the last failure */
 };
 
-void faci_gate_init(struct faci_gate *gate, uint64_t seed);
+/* `restart_cap_ms`: no step is longer once the server has been there. */
+void faci_gate_init(struct faci_gate *gate, uint32_t restart_cap_ms, uint64_t seed);
 
 /* True: go on and try, then report how it went. False: `err` says what failed last. */
 bool faci_gate_enter(struct faci_gate *gate, int64_t now_ns, fac_error *err);

@@ -92,6 +92,16 @@ void faci_pool_discard(struct faci_pool *pool, struct faci_conn *conn)
     faci_conn_free(conn);
 }
 
+void faci_pool_note_event_locked(struct faci_pool *pool, int64_t began_ns, const fac_error *why)
+{
+    if (began_ns < pool->event_ns) {
+        return;
+    }
+    pool->event_ns = faci_clock_now_ns();
+    faci_breaker_event(&pool->breaker, pool->event_ns, why);
+    atomic_store_explicit(&pool->is_uneasy, true, memory_order_relaxed);
+}
+
 /* The death of a connection is an event of the server's; what we did to it ourselves is not. */
 static void note_death_locked(struct faci_pool *pool, const struct faci_conn *conn)
     FACI_REQUIRES(&pool->lock)
@@ -100,8 +110,7 @@ static void note_death_locked(struct faci_pool *pool, const struct faci_conn *co
     fac_status death = faci_conn_fail(conn, &why);
     bool is_stall = death == FAC_E_TIMEOUT && !conn->is_exclusive;
     if (death == FAC_E_UNAVAILABLE || death == FAC_E_PROTOCOL || is_stall) {
-        faci_breaker_event(&pool->breaker, faci_clock_now_ns(), &why);
-        atomic_store_explicit(&pool->is_uneasy, true, memory_order_relaxed);
+        faci_pool_note_event_locked(pool, conn->ready_at_ns, &why);
     }
     if (!pool->is_closed) {
         pool->n_lost++;
@@ -232,7 +241,10 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
         }
     }
     faci_mutex_init(&pool->lock);
-    faci_gate_init(&pool->gate, faci_random_seed());
+    faci_gate_init(&pool->gate,
+                   config->reconnect_max_ms > 0 ? config->reconnect_max_ms
+                                                : FACI_GATE_RESTART_CAP_MS,
+                   faci_random_seed());
     const struct faci_breaker_config breaker = {.is_on = config->has_breaker,
                                                 .open_ms = config->breaker_open_ms,
                                                 .open_cap_ms = config->breaker_open_ms * 5};

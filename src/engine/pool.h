@@ -38,6 +38,7 @@ struct faci_pool {
     bool is_opening; /* somebody connects in order to share */
     struct faci_gate gate;
     struct faci_breaker breaker;
+    int64_t event_ns; /* the last that the breaker was told of */
     int64_t reaped_at_ns;
     uint32_t n_lost;               /* connections that ended and were not replaced */
     struct faci_identity identity; /* as of the last handshake */

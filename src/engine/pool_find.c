@@ -66,8 +66,7 @@ static void note_failure_locked(struct faci_pool *pool, fac_status st, int64_t b
         faci_gate_abandon(&pool->gate, began_ns);
     } else {
         faci_gate_fail(&pool->gate, began_ns, now_ns, why);
-        faci_breaker_event(&pool->breaker, now_ns, why);
-        atomic_store_explicit(&pool->is_uneasy, true, memory_order_relaxed);
+        faci_pool_note_event_locked(pool, began_ns, why);
     }
     atomic_fetch_add_explicit(&pool->n_connect_failures, 1U, memory_order_relaxed);
 }

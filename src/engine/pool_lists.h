@@ -19,6 +19,11 @@ void faci_pool_push_idle_locked(struct faci_pool *pool, struct faci_conn *conn)
 void faci_pool_retire_locked(struct faci_pool *pool, struct faci_conn *conn,
                              struct faci_conn **ended) FACI_REQUIRES(&pool->lock);
 
+/* Tell the breaker what happened to a connection, or an attempt to make one, that began at
+ * `began_ns`. What was there already at the last event is of the same event. */
+void faci_pool_note_event_locked(struct faci_pool *pool, int64_t began_ns, const fac_error *why)
+    FACI_REQUIRES(&pool->lock);
+
 /* Connections that were not used for long, as long as one is left: onto `*ended`. */
 void faci_pool_reap_locked(struct faci_pool *pool, int64_t now_ns, struct faci_conn **ended)
     FACI_REQUIRES(&pool->lock);
