@@ -28,7 +28,6 @@ struct faci_conn *faci_conn_new(const struct faci_engine_config *config,
         faci_conn_free(conn);
         return NULL;
     }
-    conn->unsent = conn->line.tail;
     return conn;
 }
 
@@ -79,11 +78,9 @@ fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err)
 
 bool faci_conn_is_reusable(const struct faci_conn *conn)
 {
-    unsigned n_live = atomic_load_explicit(&conn->line.tail.group->n_live,
-                                           memory_order_acquire);
-    return !faci_conn_is_poisoned(conn) && conn->is_ready && n_live == 0 &&
-           conn->n_done == conn->n_appended && faci_buf_len(&conn->tx) == 0 &&
-           faci_buf_len(&conn->out) == 0 && faci_reader_is_between(&conn->reader);
+    return !faci_conn_is_poisoned(conn) && conn->is_ready && conn->n_done == conn->n_appended &&
+           faci_buf_len(&conn->tx) == 0 && faci_buf_len(&conn->out) == 0 &&
+           faci_reader_is_between(&conn->reader);
 }
 
 void faci_conn_shrink(struct faci_conn *conn)

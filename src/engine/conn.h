@@ -120,7 +120,6 @@ struct faci_conn {
     struct faci_buf tx;       /* frames that gather */
     uint64_t n_appended;      /* requests put on it */
     uint64_t n_answered;      /* n_done as of the reader's last look */
-    struct faci_place unsent; /* the first request behind n_flushed */
     struct faci_slot *newest; /* the last one appended by a caller */
     unsigned n_cancelled;     /* unsent ones whose callers have left */
     bool has_reader;          /* somebody reads, or is woken to */

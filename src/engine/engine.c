@@ -260,6 +260,9 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
             atomic_fetch_add_explicit(&engine->n_retries, 1U, memory_order_relaxed);
             continue;
         }
+        if ((st == FAC_E_UNAVAILABLE || st == FAC_E_PROTOCOL) && !attempt.is_refused) {
+            faci_pool_note_failure(&engine->pool, now_ns);
+        }
         if (attempt.has_died && !is_answer(st)) {
             name_command(job, &why);
         }

@@ -278,7 +278,7 @@ fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t 
     }
     explicit_bzero(conn->rx, conn->rx_cap); /* and a server may have sent it back */
     for (size_t i = 0; i < FACI_SLOT_GROUP_SLOTS; i++) { /* it takes fewer than a group has */
-        struct faci_answer *answer = &conn->line.first->slots[i].answer;
+        struct faci_answer *answer = &conn->line.tail.group->slots[i].answer;
         explicit_bzero(answer->text, sizeof(answer->text));
     }
     if (st == FAC_OK && faci_conn_is_poisoned(conn)) {

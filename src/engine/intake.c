@@ -151,7 +151,7 @@ struct faci_slot *faci_intake_due(struct faci_conn *conn)
         if (faci_slot_state(slot) != FACI_SLOT_CANCELLED) {
             return slot;
         }
-        conn->line.due.index++;
+        faci_line_pass_due(&conn->line);
         conn->n_done++;
         faci_slot_release(conn->config->alloc, slot);
     }
@@ -169,7 +169,7 @@ static bool is_check_answered(const struct faci_slot *slot)
 
 static void complete(struct faci_conn *conn, struct faci_slot *slot)
 {
-    conn->line.due.index++;
+    faci_line_pass_due(&conn->line);
     conn->n_done++;
     if (slot->command == &k_faci_check && !is_check_answered(slot)) {
         faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "replies are not those of their requests");

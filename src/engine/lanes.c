@@ -10,13 +10,15 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "engine/mux.h"
 
 #include <stddef.h>
 
 enum {
     SPREAD = 3,
     FOLDED = 2,
-    OVERDUE_MIN_MS = 20,
+    OVERDUE_MIN_MS = 20, /* or a quarter of the usual wait */
+    DESERTED_MS = 20,
 };
 
 uint32_t faci_lanes_callers(const struct faci_lanes *lanes)
@@ -33,14 +35,24 @@ unsigned faci_lanes_wanted(uint32_t n_callers)
     return n_callers < SPREAD ? n_callers + 1 : FOLDED;
 }
 
-/* Requests are under way, and nothing has come for long: who joins would only wait with them. */
-static bool is_overdue(const struct faci_conn *conn, int64_t now_ns)
+/* All its callers have left, and the oldest request has waited for a while: who joins would wait
+ * behind it. */
+static bool is_deserted(struct faci_conn *conn, int64_t now_ns)
 {
+    int64_t sent_ns = faci_mux_waits_since(conn);
+    return sent_ns != FACI_NEVER_NS && now_ns > faci_clock_after_ms(sent_ns, DESERTED_MS);
+}
+
+/* Requests are under way, and nothing has come for long. */
+static bool is_overdue(struct faci_conn *conn, int64_t now_ns)
+{
+    if (faci_conn_callers(conn) == 0) {
+        return is_deserted(conn, now_ns);
+    }
     uint32_t patience_ms = conn->config->timeout_ms / 4;
     patience_ms = patience_ms < OVERDUE_MIN_MS ? OVERDUE_MIN_MS : patience_ms;
     int64_t progress_ns = atomic_load_explicit(&conn->progress_ns, memory_order_relaxed);
-    return faci_conn_callers(conn) > 0 &&
-           now_ns > faci_clock_after_ms(progress_ns, patience_ms);
+    return now_ns > faci_clock_after_ms(progress_ns, patience_ms);
 }
 
 static bool has_shown(const struct faci_conn *conn, int64_t since_ns)
@@ -70,6 +82,17 @@ struct faci_conn *faci_lanes_pick(const struct faci_lanes *lanes, int64_t now_ns
         }
     }
     return best;
+}
+
+struct faci_conn *faci_lanes_stalled(const struct faci_lanes *lanes, int64_t now_ns)
+{
+    for (unsigned i = 0; i < lanes->n; i++) {
+        struct faci_conn *conn = lanes->list[i];
+        if (faci_conn_callers(conn) == 0 && faci_mux_stalls_at(conn) <= now_ns) {
+            return conn;
+        }
+    }
+    return NULL;
 }
 
 struct faci_conn *faci_lanes_unused(const struct faci_lanes *lanes)

@@ -40,6 +40,9 @@ unsigned faci_lanes_wanted(uint32_t n_callers);
 struct faci_conn *faci_lanes_pick(const struct faci_lanes *lanes, int64_t now_ns,
                                   int64_t since_ns);
 
+/* One whose callers have all left, and whose oldest request has waited too long; NULL: none. */
+struct faci_conn *faci_lanes_stalled(const struct faci_lanes *lanes, int64_t now_ns);
+
 /* One that nobody is on, to be had alone; NULL: none. */
 struct faci_conn *faci_lanes_unused(const struct faci_lanes *lanes);
 

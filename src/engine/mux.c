@@ -72,7 +72,7 @@ static void mark_batch_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUI
     unsigned char *to = from;
     uint64_t n = conn->n_appended - flushed(conn);
     for (uint64_t i = 0; i < n; i++) {
-        struct faci_slot *slot = faci_place_next(&conn->unsent);
+        struct faci_slot *slot = faci_line_take_unsent(&conn->line);
         slot->sent_ns = now_ns;
         if (conn->n_cancelled > 0) {
             bool is_gone = faci_slot_state(slot) == FACI_SLOT_CANCELLED;
@@ -302,11 +302,17 @@ static int64_t stalls_at(struct faci_conn *conn, int64_t now_ns)
     return faci_clock_after_ms(due != NULL ? due->sent_ns : now_ns, conn->config->timeout_ms);
 }
 
-int64_t faci_mux_stalls_at(struct faci_conn *conn)
+int64_t faci_mux_waits_since(struct faci_conn *conn)
 {
     const struct faci_slot *due = faci_intake_due(conn);
-    return due != NULL ? faci_clock_after_ms(due->sent_ns, conn->config->timeout_ms)
-                       : FACI_NEVER_NS;
+    return due != NULL ? due->sent_ns : FACI_NEVER_NS;
+}
+
+int64_t faci_mux_stalls_at(struct faci_conn *conn)
+{
+    int64_t since_ns = faci_mux_waits_since(conn);
+    return since_ns == FACI_NEVER_NS ? since_ns
+                                     : faci_clock_after_ms(since_ns, conn->config->timeout_ms);
 }
 
 /* Bytes received, or -1 with ETIME at `until_ns`, EAGAIN when it is worth another look. */
@@ -583,7 +589,6 @@ void faci_mux_begin(struct faci_conn *conn, int64_t now_ns)
     conn->n_answered = conn->n_done;
     conn->timed_seq = 0;
     conn->newest = NULL;
-    conn->unsent = conn->line.tail;
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_relaxed);
 }

@@ -33,8 +33,9 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
 /* Poison it and let everybody who waits on it go. Any thread. */
 void faci_mux_end(struct faci_conn *conn, fac_status death, int os_errno, const char *text);
 
-/* When the oldest request that was sent will have waited too long; FACI_NEVER_NS: none waits.
- * Nobody may be on the connection. */
+/* When the oldest request that has no answer was sent, and when it will have waited too long;
+ * FACI_NEVER_NS: there is none. Nobody may be on the connection. */
+int64_t faci_mux_waits_since(struct faci_conn *conn);
 int64_t faci_mux_stalls_at(struct faci_conn *conn);
 
 /* From an exclusive user to many, and back. Nobody may be on the connection. */

@@ -49,7 +49,7 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
                         fac_error *err)
 {
     atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_relaxed);
-    conn->unsent = conn->line.tail;
+    faci_line_take_all_unsent(&conn->line);
     while (!faci_conn_is_poisoned(conn) && (faci_buf_len(&conn->tx) > 0 || extra.len > 0)) {
         struct iovec parts[2];
         int n_parts = 0;

@@ -314,7 +314,7 @@ bool faci_pool_is_closed(struct faci_pool *pool)
 
 void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
 {
-    bool is_good = faci_conn_is_reusable(conn);
+    bool is_good = faci_conn_is_reusable(conn) && conn->n_taken == conn->n_appended;
     if (is_good) {
         faci_conn_shrink(conn);
     } else {
@@ -352,6 +352,7 @@ static void hand_to_waiter(struct faci_pool *pool, struct faci_conn *conn)
                                              memory_order_acq_rel);
     bool has_ended = (was & FACI_CONN_ENDED) != 0; /* it was closed meanwhile */
     conn->is_exclusive = true;
+    conn->n_taken = conn->n_appended;
     faci_mutex_unlock(&pool->lock);
     if (has_ended) {
         faci_pool_discard(pool, conn);
@@ -418,9 +419,6 @@ void faci_pool_report(struct faci_pool *pool, const struct faci_lease *lease, fa
     int64_t now_ns = faci_clock_now_ns();
     bool had_its_time = now_ns >= faci_clock_after_ms(lease->now_ns, FACI_BREAKER_PROBE_MS);
     faci_mutex_lock(&pool->lock);
-    if (!is_late) {
-        note_calls_locked(pool, now_ns, 1);
-    }
     if (lease->is_probe && pool->breaker.state == FACI_BREAKER_PROBING) {
         if (!is_late || had_its_time) {
             faci_breaker_event(&pool->breaker, now_ns, why);
@@ -430,6 +428,13 @@ void faci_pool_report(struct faci_pool *pool, const struct faci_lease *lease, fa
     }
     atomic_store_explicit(&pool->is_uneasy, !faci_breaker_is_quiet(&pool->breaker),
                           memory_order_relaxed);
+    faci_mutex_unlock(&pool->lock);
+}
+
+void faci_pool_note_failure(struct faci_pool *pool, int64_t now_ns)
+{
+    faci_mutex_lock(&pool->lock);
+    note_calls_locked(pool, now_ns, 1);
     faci_mutex_unlock(&pool->lock);
 }
 

@@ -100,10 +100,13 @@ void faci_pool_leave(struct faci_pool *pool, struct faci_conn *conn);
 fac_status faci_pool_checkout(struct faci_pool *pool, struct faci_lease *lease, fac_error *err);
 void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn);
 
-/* How a call on a lease ended, for the breaker. `is_late`: its own time was over, which says
+/* How an attempt on a lease ended, for the breaker. `is_late`: its own time was over, which says
  * nothing of the server, unless it was the probe and had all of a probe's time. */
 void faci_pool_report(struct faci_pool *pool, const struct faci_lease *lease, fac_status st,
                       bool is_late, const fac_error *why);
+
+/* A call has failed, all its attempts, and not for want of time. */
+void faci_pool_note_failure(struct faci_pool *pool, int64_t now_ns);
 
 /* End every connection, and refuse all callers. Does not wait for anybody. */
 void faci_pool_close(struct faci_pool *pool);

@@ -183,21 +183,15 @@ static bool is_worth_a_look(const struct faci_conn *conn, const struct faci_leas
 }
 
 static enum found enter_lane_locked(struct faci_pool *pool, struct faci_conn *conn,
-                                    const struct faci_lease *lease, struct faci_conn **ended,
-                                    struct faci_conn **out) FACI_REQUIRES(&pool->lock)
+                                    const struct faci_lease *lease, struct faci_conn **out)
+    FACI_REQUIRES(&pool->lock)
 {
-    if (faci_conn_callers(conn) == 0) {
-        if (faci_mux_stalls_at(conn) <= lease->now_ns) {
-            faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "no answer in time");
-            faci_pool_retire_locked(pool, conn, ended);
-            return FOUND_AGAIN;
-        }
-        if (is_worth_a_look(conn, lease) && faci_conn_is_reusable(conn)) {
-            faci_lanes_remove(&pool->lanes, conn);
-            conn->is_exclusive = true;
-            *out = conn;
-            return FOUND_IDLE;
-        }
+    if (faci_conn_callers(conn) == 0 && is_worth_a_look(conn, lease) &&
+        faci_conn_is_reusable(conn)) {
+        faci_lanes_remove(&pool->lanes, conn);
+        conn->is_exclusive = true;
+        *out = conn;
+        return FOUND_IDLE;
     }
     atomic_fetch_add_explicit(&conn->users, 1U, memory_order_acq_rel);
     *out = conn;
@@ -228,12 +222,17 @@ static enum found find_lane_locked(struct faci_pool *pool, const struct faci_lea
                                    fac_error *err) FACI_REQUIRES(&pool->lock)
 {
     struct faci_lanes *lanes = &pool->lanes;
+    struct faci_conn *stalled = faci_lanes_stalled(lanes, lease->now_ns);
+    if (stalled != NULL) {
+        faci_conn_poison(stalled, FAC_E_TIMEOUT, 0, "no answer in time");
+        faci_pool_retire_locked(pool, stalled, ended);
+    }
     struct faci_conn *best = faci_lanes_pick(lanes, lease->now_ns, lease->since_ns);
     bool has_enough = best != NULL &&
                       (faci_conn_callers(best) == 0 ||
                        lanes->n >= faci_lanes_wanted(faci_lanes_callers(lanes)));
     if (has_enough) {
-        return enter_lane_locked(pool, best, lease, ended, out);
+        return enter_lane_locked(pool, best, lease, out);
     }
     if (lanes->n < FACI_LANES_MAX) {
         bool is_needed = best == NULL;
@@ -248,7 +247,7 @@ static enum found find_lane_locked(struct faci_pool *pool, const struct faci_lea
         best = best != NULL && faci_conn_is_poisoned(best) ? NULL : best;
     }
     if (best != NULL) {
-        return enter_lane_locked(pool, best, lease, ended, out);
+        return enter_lane_locked(pool, best, lease, out);
     }
     return wait_locked(pool, lease, false, out, err);
 }

@@ -76,7 +76,7 @@ struct faci_slot {
 
 struct faci_slot_group {
     struct faci_wait_word word;
-    atomic_uint n_live;           /* slots that are not FREE */
+    atomic_uint n_live;           /* slots that are not FREE, and places that stand in it */
     struct faci_slot_group *next; /* groups form a circle */
     struct faci_slot slots[FACI_SLOT_GROUP_SLOTS];
 };
@@ -89,25 +89,32 @@ struct faci_place {
 
 struct faci_line {
     const fac_allocator *alloc;
-    struct faci_place tail; /* the appender's: where the next slot goes */
-    struct faci_place due;  /* the reader's: whose reply comes next */
-    struct faci_slot_group *first;
+    struct faci_place tail;   /* the appender's: where the next slot goes */
+    struct faci_place unsent; /* the appender's: the first that was not sent yet */
+    struct faci_place due;    /* the reader's: whose reply comes next */
 };
 
-/* One empty group. False: no memory. */
+/* Empty groups. False: no memory. */
 bool faci_line_init(struct faci_line *line, const fac_allocator *alloc);
 void faci_line_fini(struct faci_line *line);
 
 /* A slot at the tail, WAITING and otherwise empty. NULL: no memory, nothing has changed. */
 struct faci_slot *faci_line_append(struct faci_line *line);
 
-/* The slot at a place, which moves behind it. There must be one. */
+/* The first slot that was not sent yet, which from now on is taken as sent. There must be one. */
+struct faci_slot *faci_line_take_unsent(struct faci_line *line);
+
+/* All slots are taken as sent. */
+void faci_line_take_all_unsent(struct faci_line *line);
+
+/* The slot that is due, and on to the next one. There must be one. */
+struct faci_slot *faci_line_due(struct faci_line *line);
+void faci_line_pass_due(struct faci_line *line);
+
+/* The slot at a place, which moves behind it; for a look from `due` to the tail. */
 struct faci_slot *faci_place_next(struct faci_place *place);
 
-/* The slot that is due. There must be one. */
-struct faci_slot *faci_line_due(struct faci_line *line);
-
-/* Nothing is appended that is not FREE again: give back all groups but one. */
+/* Every slot is FREE again, and all were sent: give back what groups are not needed. */
 void faci_line_trim(struct faci_line *line);
 
 /* End a slot whose reply was taken, or is of interest to nobody. */
