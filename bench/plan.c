@@ -78,6 +78,7 @@ static const struct group {
     {k_many,         bench_group_many,         true,  "batches of 1000 keys; batches larger than the sockets' buffers"},
     {k_threads,      bench_group_threads,      true,  "1 to 128 threads, at most 4 connections of ours from 8 on"},
     {k_grid,         bench_group_grid,         true,  "24 cells: transport, server, size, direction; 8 threads"},
+    {"delay",        bench_group_delay,        true,  "with 0.2, 1 and 5 ms of added round trip"},
     {"latency",      bench_group_latency,      true,  "99th percentile of 64 threads at half of hiredis's most"},
     {"memory",       bench_group_memory,       true,  "the memory backend; what a handle, the library, a process take"},
     {"instructions", bench_group_instructions, false, "instructions of a GET, by valgrind; only when named"},

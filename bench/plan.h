@@ -40,6 +40,7 @@ bench_group_fn bench_group_single;       /* plan.c: one thread. */
 bench_group_fn bench_group_many;         /* plan.c: batches of 1000. */
 bench_group_fn bench_group_threads;      /* plan.c: 1 to 128 threads. */
 bench_group_fn bench_group_grid;         /* plan.c: 24 cells of 8 threads. */
+bench_group_fn bench_group_delay;        /* delay.c */
 bench_group_fn bench_group_latency;      /* latency.c */
 bench_group_fn bench_group_memory;       /* memory.c */
 bench_group_fn bench_group_instructions; /* instructions.c */

@@ -12,7 +12,7 @@
 
 enum {
     BENCH_MAX_ROWS = 320,
-    BENCH_MAX_NOTES = 8,
+    BENCH_MAX_NOTES = 16,
     BENCH_NAME_BYTES = 24,
 };
 
