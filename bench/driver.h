@@ -17,6 +17,7 @@ enum {
     BENCH_SMALL_BYTES = 100,
     BENCH_MAX_VALUE_BYTES = 64 * 1024,
     BENCH_MAX_THREADS = 128,
+    BENCH_DEFAULT_CONNECTIONS = 50, /* The library's own, where a cell sets none. */
     BENCH_TTL_MS = 3600000,
 };
 

@@ -208,29 +208,38 @@ static void put_alone(const struct bench_report *report, FILE *out)
     }
 }
 
+/* Whether an earlier row compared the same calls. */
+static bool is_told(const struct bench_report *report, uint32_t i)
+{
+    const struct bench_row *row = &report->rows[i];
+    for (uint32_t k = 0; k < i; k++) {
+        if (strcmp(report->rows[k].name, row->name) == 0 &&
+            strcmp(report->rows[k].group, row->group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What was called in each cell, once for each pair of calls. */
 static void put_calls(const struct bench_report *report, FILE *out)
 {
+    const char *group = NULL;
     (void)fprintf(out, "\nWhat is compared:\n");
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
-        bool is_known = row->base == NULL;
-        for (uint32_t k = 0; k < i && !is_known; k++) {
-            is_known = strcmp(report->rows[k].name, row->name) == 0 &&
-                       strcmp(report->rows[k].group, row->group) == 0;
+        if (row->base == NULL || is_told(report, i)) {
+            continue;
         }
-        if (!is_known) {
-            (void)fprintf(out, "  %-16s %s  |  %s, %zu bytes", row->name, row->ours, row->base,
-                          row->value_bytes);
-            if (row->n_threads > 1 && !row->is_noise) {
-                char limit[16] = "default";
-                if (row->max_connections > 0) {
-                    (void)snprintf(limit, sizeof(limit), "%u", row->max_connections);
-                }
-                (void)fprintf(out, "  (max_connections %s | one for each thread)", limit);
-            }
-            (void)fprintf(out, "\n");
+        char limit[64] = "";
+        if (row->n_threads > 1 && !row->is_noise) {
+            (void)snprintf(limit, sizeof(limit), "  (max_connections %u | one for each thread)",
+                           row->max_connections > 0 ? row->max_connections
+                                                    : BENCH_DEFAULT_CONNECTIONS);
         }
+        put_gap(report, i, &group, out);
+        (void)fprintf(out, "  %-16s %s  |  %s, %zu bytes%s\n", row->name, row->ours, row->base,
+                      row->value_bytes, limit);
     }
 }
 

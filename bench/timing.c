@@ -283,7 +283,7 @@ static double median_of(const struct bench_rate *rates, uint32_t n, enum figure 
 static bool set_cost(struct bench_side *side, double seconds, const struct bench_rate *rates,
                      uint32_t n, struct bench_cost *out)
 {
-    struct bench_rate counted;
+    struct bench_rate counted = {0};
     if (!bench_slice(side, seconds, true, &counted)) {
         return false;
     }
