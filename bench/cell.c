@@ -69,6 +69,10 @@ static bool compare_once(const struct bench_cell *cell, const char *where,
         report->n_rows--;
         return false;
     }
+    const struct bench_side *ours = &sides[0];
+    row->n_connections = ours->driver->count_connections == NULL
+                             ? cell->n_threads
+                             : ours->driver->count_connections(&sides[0].peer);
     (void)fprintf(stderr, "%-10s %-16s %-22s %.3f%s\n", cell->group, cell->name, where,
                   row->pairs.ratio, is_repeat ? " (again, longer)" : "");
     return true;

@@ -57,6 +57,7 @@ struct bench_driver {
     /* `n` operations, a multiple of `unit`, of thread `thread`; `at` is its place in the entries. */
     bool (*run)(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n);
     void (*close)(struct bench_peer *peer);
+    uint32_t (*count_connections)(struct bench_peer *peer); /* NULL: one for each thread. */
 };
 
 /* The drivers: ours.c, hiredis.c, many.c, store.c. */
@@ -76,6 +77,7 @@ extern const struct bench_driver k_hiredis_set_pipeline;
 /* Opening and closing, for the drivers that differ in `run` only. */
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);
 void bench_ours_close(struct bench_peer *peer);
+uint32_t bench_ours_count_connections(struct bench_peer *peer);
 bool bench_hiredis_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);
 void bench_hiredis_close(struct bench_peer *peer);
 

@@ -162,6 +162,7 @@ const struct bench_driver k_ours_get_many = {
     .open = bench_ours_open,
     .run = run_get_many,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_set_many = {
@@ -171,6 +172,7 @@ const struct bench_driver k_ours_set_many = {
     .open = bench_ours_open,
     .run = run_set_many,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_hiredis_get_pipeline = {

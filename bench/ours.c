@@ -36,6 +36,13 @@ void bench_ours_close(struct bench_peer *peer)
     peer->handles[0] = NULL;
 }
 
+uint32_t bench_ours_count_connections(struct bench_peer *peer)
+{
+    fac_stats stats;
+    fac_status st = fac_cache_stats(peer->handles[0], NULL, &stats, sizeof(stats), NULL);
+    return st == FAC_OK ? stats.connections_open : 0;
+}
+
 static bool run_get_into(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
@@ -104,6 +111,7 @@ const struct bench_driver k_ours_get_into = {
     .open = bench_ours_open,
     .run = run_get_into,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_get = {
@@ -112,6 +120,7 @@ const struct bench_driver k_ours_get = {
     .open = bench_ours_open,
     .run = run_get,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_set = {
@@ -121,4 +130,5 @@ const struct bench_driver k_ours_set = {
     .open = bench_ours_open,
     .run = run_set,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };

@@ -131,8 +131,8 @@ static void put_costs(const struct bench_report *report, FILE *out)
         "of its threads in\nmicroseconds, system calls (%s), context switches.\n\n",
         report->facts.has_calls ? "by the kernel's tracepoint, in a slice apart"
                                 : "not counted: the kernel's tracepoint needs more rights");
-    (void)fprintf(out, "%-16s %-22s %7s %8s %8s %8s %8s %8s %8s\n", "cell", "where", "threads",
-                  "cpu", "cpu", "calls", "calls", "switches", "switches");
+    (void)fprintf(out, "%-16s %-22s %7s %8s %8s %8s %8s %8s %8s %6s\n", "cell", "where",
+                  "threads", "cpu", "cpu", "calls", "calls", "switches", "switches", "ours");
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
         if (row->kind != BENCH_RATIO) {
@@ -143,10 +143,11 @@ static void put_costs(const struct bench_report *report, FILE *out)
         put_calls_of(&row->pairs.ours_cost, ours_calls, sizeof(ours_calls));
         put_calls_of(&row->pairs.base_cost, base_calls, sizeof(base_calls));
         put_gap(report, i, &group, out);
-        (void)fprintf(out, "%-16s %-22s %7u %8.2f %8.2f %8s %8s %8.3f %8.3f\n", row->name,
+        (void)fprintf(out, "%-16s %-22s %7u %8.2f %8.2f %8s %8s %8.3f %8.3f %6u\n", row->name,
                       row->where, row->n_threads, row->pairs.ours_cost.cpu_us,
                       row->pairs.base_cost.cpu_us, ours_calls, base_calls,
-                      row->pairs.ours_cost.switches, row->pairs.base_cost.switches);
+                      row->pairs.ours_cost.switches, row->pairs.base_cost.switches,
+                      row->n_connections);
     }
 }
 
@@ -311,7 +312,7 @@ void bench_report_tsv(const struct bench_report *report, FILE *out)
 {
     static const char *const k_kinds[] = {"ratio", "latency", "rate", "bytes", "count"};
     (void)fputs(
-        "group\tkind\tnoise\tcell\twhere\tthreads\tmax_connections\tvalue_bytes\tpairs\t"
+        "group\tkind\tnoise\tcell\twhere\tthreads\tmax_connections\tconnections\tvalue_bytes\tpairs\t"
         "slice_s\tours_per_s\thiredis_per_s\tratio\tratio_low\tratio_high\t"
         "ours_cpu_us\tours_calls\tours_switches\t"
         "hiredis_cpu_us\thiredis_calls\thiredis_switches\t"
@@ -321,10 +322,10 @@ void bench_report_tsv(const struct bench_report *report, FILE *out)
         out);
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
-        (void)fprintf(out, "%s\t%s\t%s\t%s\t%s\t%u\t%u\t%zu\t%u\t%.3f\t", row->group,
+        (void)fprintf(out, "%s\t%s\t%s\t%s\t%s\t%u\t%u\t%u\t%zu\t%u\t%.3f\t", row->group,
                       k_kinds[row->kind], row->is_noise ? "yes" : "no", row->name, row->where,
-                      row->n_threads, row->max_connections, row->value_bytes,
-                      row->method.n_pairs, row->method.slice_s);
+                      row->n_threads, row->max_connections, row->n_connections,
+                      row->value_bytes, row->method.n_pairs, row->method.slice_s);
         (void)fprintf(out, "%.1f\t%.1f\t%.4f\t%.4f\t%.4f\t", row->pairs.ours_rate,
                       row->pairs.base_rate, row->pairs.ratio, row->pairs.ratio_low,
                       row->pairs.ratio_high);

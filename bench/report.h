@@ -41,6 +41,7 @@ struct bench_row {
     const char *base;            /* NULL where nothing is compared. */
     uint32_t n_threads;
     uint32_t max_connections; /* Ours; 0: the default, or does not apply. */
+    uint32_t n_connections;   /* Ours, open after the last pair. */
     size_t value_bytes;
     struct bench_method method;
     struct bench_pairs pairs;    /* BENCH_RATIO; the ratios of BENCH_LATENCY. */
