@@ -271,6 +271,7 @@ static bool send_on(struct proxy_conn *conn, enum kit_direction direction, uint6
         ssize_t sent = send(to->fd, flow->buf + flow->at, len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN) {
             to->can_write = false;
+            proxy_side_watch(to, true);
         } else if (sent < 0 && errno != EINTR) {
             proxy_conn_close(conn, true);
             return false;
