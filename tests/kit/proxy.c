@@ -229,8 +229,10 @@ static uint64_t pump_all(struct kit_proxy *proxy)
  * take half a processor from those who are tested. An eighth of the delay is not missed. */
 static uint64_t gather_until_locked(const struct kit_proxy *proxy)
 {
-    uint64_t up_ns = proxy->faults.flow[KIT_UP].delay_ns;
-    uint64_t down_ns = proxy->faults.flow[KIT_DOWN].delay_ns;
+    const struct kit_flow_faults *up = &proxy->faults.flow[KIT_UP];
+    const struct kit_flow_faults *down = &proxy->faults.flow[KIT_DOWN];
+    uint64_t up_ns = up->delay_ns + up->jitter_ns / 2;
+    uint64_t down_ns = down->delay_ns + down->jitter_ns / 2;
     uint64_t gather_ns = (up_ns > down_ns ? up_ns : down_ns) / 8;
     return proxy_now_ns() + (gather_ns < GATHER_NS ? gather_ns : GATHER_NS);
 }

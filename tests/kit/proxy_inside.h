@@ -36,6 +36,7 @@ struct proxy_mark {
 /* One direction. Places count bytes from the start of the connection. */
 struct proxy_flow {
     struct kit_flow_faults faults;
+    uint64_t random;
     unsigned char *buf; /* from place n_out to n_in, starting at `at` */
     size_t at;
     size_t cap;
