@@ -16,9 +16,9 @@
 enum row {
     ROW_A1,        /* through the proxy, which does nothing but read along */
     ROW_A1_DIRECT, /* without it */
-    ROW_A2,        /* connections die, after 1,000 replies on the mean */
+    ROW_A2,        /* connections die, each after 1,000 replies on the mean */
     ROW_A3,        /* replies come late, by up to 1 ms each way; deadlines of 1 to 4 ms */
-    ROW_A123,      /* both */
+    ROW_A123,      /* both, and ten times the deaths */
     ROWS
 };
 

@@ -421,6 +421,13 @@ static void work(size_t index, void *context)
     free(worker.bytes);
 }
 
+void traffic_turn_breaker_off(fac_options *options)
+{
+    fac_error err;
+    fac_status st = fac_options_set(options, "breaker", "off", &err);
+    assert_true(st == FAC_OK || st == FAC_E_CONFIG);
+}
+
 struct traffic *traffic_start(const struct traffic_options *options)
 {
     struct traffic *traffic = calloc(1, sizeof(*traffic));

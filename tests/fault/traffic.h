@@ -45,6 +45,10 @@ struct traffic_result {
 
 struct traffic;
 
+/* Rows with deaths are about replies, not about how soon a breaker lets calls pass. A library that
+ * has none refuses the name. */
+void traffic_turn_breaker_off(fac_options *options);
+
 /* Start the threads. */
 struct traffic *traffic_start(const struct traffic_options *options);
 
