@@ -73,8 +73,8 @@ static void complain(struct worker *worker, const struct target *target, const c
     (void)pthread_mutex_lock(&traffic->lock);
     if (atomic_fetch_add(&traffic->n_wrong, 1U) == 0) {
         (void)snprintf(traffic->first_wrong, sizeof(traffic->first_wrong),
-                       "thread %zu, %s %s: %s (%" PRIu64 ")", worker->index, op, target->text,
-                       what, number);
+                       "thread %zu, %s %.*s: %s (%" PRIu64 ")", worker->index, op,
+                       (int)target->key.len, target->text, what, number);
     }
     (void)pthread_mutex_unlock(&traffic->lock);
 }

@@ -41,7 +41,11 @@ enum verdict own_key_deleted(struct own_key *key, enum kit_outcome outcome)
     if (outcome == KIT_OUTCOME_UNKNOWN) {
         key->may_miss = true;
     } else if (outcome == KIT_OUTCOME_OK || outcome == KIT_OUTCOME_MISS) {
-        verdict = own_key_seen(key, outcome == KIT_OUTCOME_OK);
+        if (outcome == KIT_OUTCOME_MISS) {
+            verdict = own_key_seen(key, false);
+        } else if (!may_hold(key)) {
+            verdict = VERDICT_STALE; /* one that was sent again always says OK */
+        }
         key->held = 0;
     }
     return verdict;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The judge itself: what its model allows and refuses, and that it notices replies out of step. */
+/* The judge itself: what its model allows and refuses, and that it notices a wrong answer. */
 #include "fault/traffic.h"
 #include "fault/traffic_keys.h"
 #include "kit/kit.h"
@@ -81,9 +81,9 @@ static void test_traffic_keys__counters_have_bounds(void **state)
     assert_int_equal(own_counter_added(&counter, KIT_OUTCOME_OK, 2), VERDICT_WRONG);
 }
 
-/* A reply too many puts all that follow on its connection out of step; nothing in them tells a
- * client so. That is what the traffic is there to see. */
-static void test_traffic__notices_replies_out_of_step(void **state)
+/* A reply that the server never sent is right in form: nothing in it tells a client that it is not
+ * the answer. Seeing that is what the traffic is for. */
+static void test_traffic__notices_an_answer_of_nobodys(void **state)
 {
     (void)state;
     struct kit_server_options server_options = {.kind = KIT_REDIS};
@@ -103,7 +103,7 @@ static void test_traffic__notices_replies_out_of_step(void **state)
     options.timeout_ms = 1000;
     traffic_turn_breaker_off(&options);
     assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
-    struct kit_faults faults = {.reply = KIT_REPLY_TWICE, .reply_mean = 50};
+    struct kit_faults faults = {.reply = KIT_REPLY_INSERT, .reply_mean = 50};
     kit_proxy_set(proxy, &faults);
     struct traffic_options traffic_options = {.cache = cache,
                                               .n_threads = 16,
@@ -124,7 +124,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_traffic_keys__read_what_was_acknowledged),
     KIT_TEST(test_traffic_keys__unknown_writes_may_come_at_any_time),
     KIT_TEST(test_traffic_keys__counters_have_bounds),
-    KIT_TEST(test_traffic__notices_replies_out_of_step),
+    KIT_TEST(test_traffic__notices_an_answer_of_nobodys),
 };
 
 KIT_MAIN(k_tests)
