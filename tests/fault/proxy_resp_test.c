@@ -9,6 +9,10 @@
 
 #include <stdio.h>
 
+enum {
+    ALL_BYTES = 4096 /* of all replies, with room behind them for as much again */
+};
+
 /* clang-format off */
 static const char *const k_replies[] = {
     "+OK\r\n", "-ERR no\r\n", ":-12\r\n", "$5\r\nhello\r\n", "$0\r\n\r\n", "$-1\r\n", "*-1\r\n",
@@ -59,35 +63,40 @@ static void test_reply_cut__knows_what_is_no_reply(void **state)
 
 /* --- Replies --------------------------------------------------------------------------------- */
 
-/* What the client gets of all replies, sent in pieces of `step` bytes, when one suffers `fault`. */
+static const char k_extra[] = "$3\r\n\r\n!\r\n";
+
+/* All replies, and what the client gets of them when one suffers `fault`. */
+static void write_replies(enum kit_reply_fault fault, size_t victim, char *all, char *want)
+{
+    for (size_t i = 0; i < KIT_COUNT(k_replies); i++) {
+        enum kit_reply_fault here = i == victim ? fault : KIT_REPLY_PASS;
+        const char *before = here == KIT_REPLY_INSERT ? k_extra : "";
+        const char *twice = here == KIT_REPLY_TWICE ? k_replies[i] : "";
+        const char *passed = here == KIT_REPLY_DROP ? "" : k_replies[i];
+        all += snprintf(all, ALL_BYTES / 2, "%s", k_replies[i]);
+        want += snprintf(want, ALL_BYTES / 2, "%s%s%s", before, passed, twice);
+    }
+}
+
+/* Send them in pieces of `step` bytes. */
 static void fault_one(struct rig *rig, enum kit_reply_fault fault, size_t victim, size_t step)
 {
-    static const char k_extra[] = "$3\r\n\r\n!\r\n";
-    char all[2048] = "";
-    char want[2048] = "";
-    size_t at = 0;
-    for (size_t i = 0; i < KIT_COUNT(k_replies); i++) {
-        const char *reply = k_replies[i];
-        bool is_hit = i == victim;
-        (void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s", reply);
-        at += (size_t)snprintf(want + at, sizeof(want) - at, "%s%s%s",
-                               is_hit && fault == KIT_REPLY_INSERT ? k_extra : "",
-                               is_hit && fault == KIT_REPLY_DROP ? "" : reply,
-                               is_hit && fault == KIT_REPLY_TWICE ? reply : "");
-    }
+    char all[ALL_BYTES] = "";
+    char want[ALL_BYTES] = "";
+    write_replies(fault, victim, all, want);
     struct kit_faults faults = {.reply = fault, .reply_after = victim, .inserted = k_extra};
     kit_proxy_set(rig->proxy, &faults);
-    uint64_t before = kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN];
-    for (size_t sent = 0; sent < strlen(all);) {
-        size_t piece = strlen(all) - sent < step ? strlen(all) - sent : step;
-        rig_say(rig->server, all + sent, piece);
-        sent += piece;
-        if (step > 1) { /* each piece is read on its own */
-            KIT_WAIT_FOR(5000,
-                         kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN] == before + sent);
+    size_t len = strlen(all);
+    uint64_t goal = kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN];
+    for (size_t at = 0; at < len; at += step) {
+        size_t piece = len - at < step ? len - at : step;
+        rig_say(rig->server, all + at, piece);
+        goal += piece;
+        /* Each larger piece is read on its own; and none is on its way when the next test begins. */
+        if (step > 1 || at + step >= len) {
+            KIT_WAIT_FOR(5000, kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN] == goal);
         }
     }
-    KIT_WAIT_FOR(5000, kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN] == before + strlen(all));
     rig_expect(rig->client, want, strlen(want));
 }
 

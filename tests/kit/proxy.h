@@ -49,9 +49,11 @@ enum kit_accept {
 /* Of one direction. All zero: bytes pass at once. "By chance" counts are uniform around the mean
  * and drawn anew each time. */
 struct kit_flow_faults {
-    uint64_t
-        delay_ns; /* each byte is sent on this long after it came; any number is under way */
-    size_t chop_bytes;   /* at most so many bytes in one segment; 0: as they came */
+    /* Each byte is sent on so long after it came, or an eighth of that later, 0.1 ms at most; any
+     * number is under way. */
+    uint64_t delay_ns;
+    uint64_t jitter_ns; /* and up to so much more, by chance; bytes never overtake each other */
+    size_t chop_bytes;  /* at most so many bytes in one segment; 0: as they came */
     bool is_chop_random; /* 1 to chop_bytes, by chance */
     bool is_held;        /* nothing is sent on; read up to the proxy's buffer_bytes */
     size_t pace_bytes; /* at most so many bytes each pace_ns: a trickle, a bandwidth; 0: all */

@@ -22,8 +22,9 @@ struct proxy_side {
     struct proxy_conn *conn;
     int fd; /* -1: closed */
     bool can_read;
-    bool can_write;  /* false too while connect() is under way */
-    bool is_hung_up; /* the peer has ended: what is left to read ends with 0 */
+    bool can_write;      /* false too while connect() is under way */
+    bool waits_to_write; /* the kernel is asked to tell when it can */
+    bool is_hung_up;     /* the peer has ended: what is left to read ends with 0 */
 };
 
 /* The bytes before place `upto` may go on at `due_at_ns`. */
@@ -35,6 +36,7 @@ struct proxy_mark {
 /* One direction. Places count bytes from the start of the connection. */
 struct proxy_flow {
     struct kit_flow_faults faults;
+    uint64_t random;
     unsigned char *buf; /* from place n_out to n_in, starting at `at` */
     size_t at;
     size_t cap;
@@ -121,6 +123,9 @@ void *proxy_grow(void *memory, size_t *cap, size_t need, size_t one_bytes);
 
 /* A number around the mean, at least 1. */
 uint64_t proxy_draw(struct proxy_conn *conn, uint64_t mean);
+
+/* Ask to be told when a side can be written to, or no longer. */
+void proxy_side_watch(struct proxy_side *side, bool waits_to_write);
 
 /* --- proxy_pump.c ----------------------------------------------------------------------------- */
 

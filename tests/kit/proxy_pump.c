@@ -25,6 +25,7 @@ void proxy_conn_set(struct proxy_conn *conn, const struct kit_faults *faults)
         struct proxy_flow *flow = &conn->flow[i];
         const struct kit_flow_faults *wanted = &faults->flow[i];
         flow->faults = *wanted;
+        flow->random = kit_random(&conn->random);
         flow->cut_how = wanted->cut;
         flow->cut_at = KIT_NEVER;
         if (wanted->cut != KIT_CUT_NONE) {
@@ -94,10 +95,13 @@ void proxy_flow_append(struct proxy_flow *flow, const unsigned char *bytes, size
     }
     memcpy(flow->buf + flow->at + held, bytes, len);
     flow->n_in += len;
-    if (flow->faults.delay_ns == 0 && flow->n_marks == 0) {
+    const struct kit_flow_faults *faults = &flow->faults;
+    uint64_t jitter_ns = faults->jitter_ns > 0 ? kit_random(&flow->random) % faults->jitter_ns
+                                               : 0;
+    if (faults->delay_ns + faults->jitter_ns == 0 && flow->n_marks == 0) {
         flow->n_due = flow->n_in;
     } else {
-        add_mark(flow, now_ns + flow->faults.delay_ns);
+        add_mark(flow, now_ns + faults->delay_ns + jitter_ns);
     }
 }
 
@@ -271,6 +275,7 @@ static bool send_on(struct proxy_conn *conn, enum kit_direction direction, uint6
         ssize_t sent = send(to->fd, flow->buf + flow->at, len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN) {
             to->can_write = false;
+            proxy_side_watch(to, true);
         } else if (sent < 0 && errno != EINTR) {
             proxy_conn_close(conn, true);
             return false;
