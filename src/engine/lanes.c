@@ -15,8 +15,8 @@
 #include <stddef.h>
 
 enum {
-    SPREAD = 3,
-    FOLDED = 2,
+    SPREAD = 4,
+    FOLDED = 1,
     OVERDUE_MIN_MS = 20, /* or a quarter of the usual wait */
     DESERTED_MS = 20,
 };
