@@ -7,9 +7,10 @@
  * leaves. So a connection with live requests always has one reader, or one caller that was woken
  * to be it (docs/design/engine.md; tests/unit/engine/handover_test.c tries all schedules).
  *
- * Frames gather while somebody sends and, on a short way to the server, while replies are due: the
- * reader sends what gathered when it has read, before it wakes those whose replies came, so the
- * server works while they run. On a long way whoever can sends at once.
+ * Frames gather while somebody sends. On a short way to the server, where a system call and a
+ * wake-up cost more than the way itself, they gather while replies are due, too; and when none is,
+ * the next reader lets those who were woken with it run first, so that theirs go along. On a long
+ * way whoever can sends at once.
  *
  * A caller that leaves early turns its slot to a tombstone, or, when its frame has not left, takes
  * the frame back. No lock is held while sending, receiving or sleeping. */
@@ -23,6 +24,7 @@
 #include "engine/server_error.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 enum {
@@ -57,12 +59,18 @@ static uint64_t flushed(const struct faci_conn *conn)
     return atomic_load_explicit(&conn->n_flushed, memory_order_relaxed);
 }
 
-/* Whether what gathered should leave now, rather than when the reader has read. */
+/* Whether what gathered must leave now: the reader would not come to it soon. */
 static bool is_send_due_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
 {
     size_t len = faci_buf_len(&conn->tx);
     return len > 0 &&
            (flushed(conn) == conn->n_answered || len >= GATHER_ENOUGH_BYTES || is_far(conn));
+}
+
+/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
+static bool may_gather_more(const struct faci_conn *conn)
+{
+    return !is_far(conn) && atomic_load_explicit(&conn->users, memory_order_relaxed) > 1;
 }
 
 /* The frames of those who left before it was sent are taken out; their slots stay, to be skipped. */
@@ -280,7 +288,9 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
     measure_locked(conn, now_ns);
-    bool sends = faci_buf_len(&conn->tx) > 0 && become_sender_locked(conn, now_ns);
+    /* When all is answered, those who wake now may add theirs: the next reader sends. */
+    bool waits = leaves && flushed(conn) == conn->n_answered && may_gather_more(conn);
+    bool sends = !waits && faci_buf_len(&conn->tx) > 0 && become_sender_locked(conn, now_ns);
     if (leaves) {
         if (conn->rx_cap > FACI_CONN_RX_BYTES) {
             faci_conn_shrink(conn);
@@ -293,6 +303,27 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
         call->has_rest = true;
     }
     wake_all(&wakes, next);
+}
+
+/* With nothing due the reader has nothing to read: what gathered goes first. */
+static void send_gathered(struct call *call)
+{
+    struct faci_conn *conn = call->conn;
+    faci_mutex_lock(&conn->lock);
+    bool is_due = flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
+    faci_mutex_unlock(&conn->lock);
+    if (!is_due) {
+        return;
+    }
+    if (may_gather_more(conn)) {
+        (void)sched_yield();
+    }
+    faci_mutex_lock(&conn->lock);
+    bool sends = is_send_due_locked(conn) && become_sender_locked(conn, faci_clock_now_ns());
+    faci_mutex_unlock(&conn->lock);
+    if (sends) {
+        call->has_rest = send_loaded(conn);
+    }
 }
 
 /* When the oldest request has waited too long. With none due it is looked at again after as long. */
@@ -354,6 +385,7 @@ static void lead(struct call *call, int64_t now_ns)
     if (!slot->has_begun) {
         slot->sink = call->request->sink;
     }
+    send_gathered(call);
     while (!faci_conn_is_poisoned(conn)) {
         int64_t stall_ns = stalls_at(conn, now_ns);
         bool is_stall_first = stall_ns < call->deadline_ns;
@@ -561,7 +593,8 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         conn->has_reader = true;
         atomic_store_explicit(&call.slot->state, FACI_SLOT_READING, memory_order_relaxed);
     }
-    bool sends = is_send_due_locked(conn) && become_sender_locked(conn, now_ns);
+    bool waits = flushed(conn) == conn->n_answered && may_gather_more(conn);
+    bool sends = !waits && is_send_due_locked(conn) && become_sender_locked(conn, now_ns);
     faci_mutex_unlock(&conn->lock);
 
     if (sends) {
