@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* fault/late.c — records of lateness, and the control threads that they are compared with. */
+#include "fault/late.h"
+
+#include "kit/kit.h"
+#include "kit/wait.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    CONTROL_CAP = 1 << 16,
+    P999_SLACK_US = 5000,
+    MAX_SLACK_US = 10000,
+    HARD_SLACK_US = 50000,
+    SANITIZED_SLACK_US = 500000,
+    SLOW_BUILD_MARGIN_MS = 1000 /* kit_margin_ms() is above it under sanitizers only */
+};
+
+int64_t late_now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void late_pass_ms(int64_t ms)
+{
+    int64_t until_us = late_now_us() + ms * 1000;
+    while (late_now_us() < until_us) {
+        kit_nap();
+    }
+}
+
+bool late_is_sanitized(void)
+{
+    return kit_margin_ms() > SLOW_BUILD_MARGIN_MS;
+}
+
+/* --- Records -------------------------------------------------------------------------------- */
+
+void late_init(struct late *late, size_t cap)
+{
+    late->cap = cap;
+    late->us = calloc(cap, sizeof(*late->us));
+    if (late->us == NULL) {
+        abort();
+    }
+    late_clear(late);
+}
+
+void late_fini(struct late *late)
+{
+    free(late->us);
+}
+
+void late_clear(struct late *late)
+{
+    atomic_store(&late->n, 0);
+    atomic_store(&late->max_us, 0);
+}
+
+void late_add(struct late *late, int64_t us)
+{
+    int value = us > INT32_MAX ? INT32_MAX : (int)us;
+    size_t i = atomic_fetch_add(&late->n, 1U);
+    if (i < late->cap) {
+        atomic_store_explicit(&late->us[i], value, memory_order_relaxed);
+    }
+    int max = atomic_load(&late->max_us);
+    while (value > max && !atomic_compare_exchange_weak(&late->max_us, &max, value)) {
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    int x = *(const int *)a;
+    int y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+int64_t late_permille(struct late *late, unsigned permille)
+{
+    size_t n = atomic_load(&late->n);
+    n = n < late->cap ? n : late->cap;
+    if (n == 0) {
+        return 0;
+    }
+    int *sorted = calloc(n, sizeof(*sorted));
+    if (sorted == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = atomic_load(&late->us[i]);
+    }
+    qsort(sorted, n, sizeof(*sorted), compare);
+    size_t at = n * permille / 1000;
+    int value = sorted[at < n ? at : n - 1];
+    free(sorted);
+    return value;
+}
+
+int64_t late_max(const struct late *late)
+{
+    return atomic_load(&late->max_us);
+}
+
+/* --- The machine ---------------------------------------------------------------------------- */
+
+struct late_control {
+    pthread_mutex_t lock;
+    pthread_cond_t never;
+    atomic_bool must_stop;
+    uint32_t wait_ms;
+    struct late late;
+    struct kit_threads *threads;
+};
+
+static void wait_in_vain(size_t index, void *context)
+{
+    (void)index;
+    struct late_control *control = context;
+    while (!atomic_load(&control->must_stop)) {
+        int64_t until_us = late_now_us() + (int64_t)control->wait_ms * 1000;
+        struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+        (void)pthread_mutex_lock(&control->lock);
+        while (pthread_cond_clockwait(&control->never, &control->lock, CLOCK_MONOTONIC,
+                                      &until) != ETIMEDOUT) {
+        }
+        (void)pthread_mutex_unlock(&control->lock);
+        late_add(&control->late, late_now_us() - until_us);
+    }
+}
+
+struct late_control *late_control_start(size_t n, uint32_t wait_ms)
+{
+    struct late_control *control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        abort();
+    }
+    (void)pthread_mutex_init(&control->lock, NULL);
+    (void)pthread_cond_init(&control->never, NULL);
+    control->wait_ms = wait_ms;
+    late_init(&control->late, CONTROL_CAP);
+    control->threads = kit_threads_start(n, wait_in_vain, control);
+    return control;
+}
+
+int64_t late_control_max_us(const struct late_control *control)
+{
+    return late_max(&control->late);
+}
+
+void late_control_stop(struct late_control *control, struct late *out)
+{
+    atomic_store(&control->must_stop, true);
+    kit_threads_join(control->threads);
+    size_t n = atomic_load(&control->late.n);
+    for (size_t i = 0; i < n && i < control->late.cap; i++) {
+        late_add(out, atomic_load(&control->late.us[i]));
+    }
+    late_fini(&control->late);
+    (void)pthread_cond_destroy(&control->never);
+    (void)pthread_mutex_destroy(&control->lock);
+    free(control);
+}
+
+/* --- The bars ------------------------------------------------------------------------------- */
+
+bool late_is_within_bars(const char *what, struct late *calls, struct late *control)
+{
+    int64_t p999_us = late_permille(calls, 999);
+    int64_t control_p999_us = late_permille(control, 999);
+    int64_t max_us = late_max(calls);
+    int64_t control_max_us = late_max(control);
+    (void)fprintf(stderr,
+                  "%s: %zu calls that ran out of time, late by p50 %lld us, p99.9 %lld us, "
+                  "max %lld us; control p50 %lld us, p99.9 %lld us, max %lld us\n",
+                  what, atomic_load(&calls->n), (long long)late_permille(calls, 500),
+                  (long long)p999_us, (long long)max_us, (long long)late_permille(control, 500),
+                  (long long)control_p999_us, (long long)control_max_us);
+    int64_t hard_us = late_is_sanitized() ? SANITIZED_SLACK_US : HARD_SLACK_US;
+    assert_true(max_us <= control_max_us + hard_us);
+    return late_is_sanitized() || (p999_us <= control_p999_us + P999_SLACK_US &&
+                                   max_us <= control_max_us + MAX_SLACK_US);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* fault/late.h — how late calls return, next to how late this machine wakes plain threads that
+ * wait for a condition in the same process at the same time. */
+#ifndef FAC_FAULT_LATE_H
+#define FAC_FAULT_LATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    /* A busy machine makes a call late at random, the library does it each time: where only the
+     * finer bars are missed, the measurement is made again, so often at most. */
+    LATE_ROUNDS = 6
+};
+
+/* Microseconds on the monotonic clock. */
+int64_t late_now_us(void);
+
+/* Let time pass: the length of an experiment, never a way to wait for something. */
+void late_pass_ms(int64_t ms);
+
+/* Whether this build is slowed down by a sanitizer. */
+bool late_is_sanitized(void);
+
+/* --- Records -------------------------------------------------------------------------------- */
+
+/* Times in microseconds. Any thread may add; beyond its room only the greatest is kept. */
+struct late {
+    size_t cap;
+    atomic_int *us;
+    atomic_size_t n;
+    atomic_int max_us;
+};
+
+void late_init(struct late *late, size_t cap);
+void late_fini(struct late *late);
+void late_clear(struct late *late);
+void late_add(struct late *late, int64_t us);
+
+/* The value that so many of a thousand do not exceed; 0 for an empty record. */
+int64_t late_permille(struct late *late, unsigned permille);
+int64_t late_max(const struct late *late);
+
+/* --- The machine ---------------------------------------------------------------------------- */
+
+struct late_control;
+
+/* Start threads that wait `wait_ms` for a condition that never comes, again and again. */
+struct late_control *late_control_start(size_t n, uint32_t wait_ms);
+
+/* The greatest lateness so far. */
+int64_t late_control_max_us(const struct late_control *control);
+
+/* End them and add their lateness to `out`. */
+void late_control_stop(struct late_control *control, struct late *out);
+
+/* --- The bars ------------------------------------------------------------------------------- */
+
+/* Asserts what holds whatever the machine does: no call is later than 50 ms (500 ms under a
+ * sanitizer) beyond the latest control thread. Returns whether the finer bars hold: p99.9 at most
+ * 5 ms beyond the control's, the greatest at most 10 ms. Prints all of it. */
+bool late_is_within_bars(const char *what, struct late *calls, struct late *control);
+
+#endif
