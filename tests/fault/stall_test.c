@@ -2,6 +2,7 @@
 /* Rows B2, B5 and B6: peers that answer a byte at a time, that never read, and that never answer.
  * Deadlines hold, memory is bounded, and the connection is given up on time. */
 #include "fault/callers.h"
+#include "fault/crowd.h"
 #include "fault/late.h"
 #include "kit/kit.h"
 #include "kit/stub.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     TRICKLERS = 8,
@@ -123,16 +123,6 @@ static void never_read(struct kit_stub_conn *conn, void *context)
     kit_stub_stall(conn);
 }
 
-static size_t resident_bytes(void)
-{
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
-    (void)fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 struct large {
     fac_cache *cache;
     fac_bytes value;
@@ -214,9 +204,9 @@ static void test_stall__b5_peer_that_never_reads(void **state)
         struct large large = {.cache = cache, .value = fac_mem(bytes, LARGE_BYTES)};
         struct callers callers = {
             .cache = cache, .deadline_ms = SMALL_DEADLINE_MS, .is_reading_only = true};
-        size_t before_bytes = resident_bytes();
+        size_t before_bytes = crowd_resident_bytes();
         is_good = never_read_once(&large, &callers);
-        size_t after_bytes = resident_bytes();
+        size_t after_bytes = crowd_resident_bytes();
         size_t peak_bytes = atomic_load(&memory.peak_bytes);
         (void)fprintf(stderr, "the library's memory at its peak: %zu bytes; resident %+lld\n",
                       peak_bytes, (long long)after_bytes - (long long)before_bytes);
