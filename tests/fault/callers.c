@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     N_KEYS = 64,
@@ -118,6 +119,13 @@ static void note(struct callers *callers, fac_status st, int64_t took_us, int64_
     }
 }
 
+static int64_t thread_cpu_us(void)
+{
+    struct timespec used;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
 static void call_until_told(size_t index, void *context)
 {
     struct callers *callers = context;
@@ -126,9 +134,11 @@ static void call_until_told(size_t index, void *context)
         size_t number = kit_random(&random) % N_KEYS;
         bool is_write = !callers->is_reading_only &&
                         (kit_random(&random) >> 32U) % WRITE_EVERY == 0;
+        int64_t cpu_us = thread_cpu_us();
         int64_t began_us = late_now_us();
         fac_status st = call_once(callers, number, is_write);
         int64_t now_us = late_now_us();
+        (void)atomic_fetch_add(&callers->cpu_us, thread_cpu_us() - cpu_us);
         note(callers, st, now_us - began_us, now_us);
         if (callers->pause_ms > 0) {
             late_pass_ms(callers->pause_ms);

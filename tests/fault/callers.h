@@ -28,6 +28,8 @@ struct callers {
     atomic_bool is_recording; /* see callers_record() */
     atomic_bool must_stop;
 
+    atomic_int_fast64_t cpu_us; /* of the callers' threads inside their calls */
+
     atomic_size_t n_calls; /* the sum of the following */
     atomic_size_t n_ok;
     atomic_size_t n_miss;
