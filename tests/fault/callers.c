@@ -88,6 +88,8 @@ static atomic_size_t *counter_of(struct callers *callers, fac_status st)
         return &callers->n_unavailable;
     case FAC_E_BUSY:
         return &callers->n_busy;
+    case FAC_E_AUTH:
+        return &callers->n_auth;
     default:
         atomic_store(&callers->other, (int)st);
         return &callers->n_other;
@@ -161,7 +163,7 @@ void callers_stop(struct callers *callers)
     kit_threads_join(callers->threads);
     (void)fprintf(stderr,
                   "%zu calls: %zu ok, %zu miss, %zu timeout, %zu unavailable, %zu busy, "
-                  "%zu other (%s)\n",
+                  "%zu auth, %zu other (%s)\n",
                   atomic_load(&callers->n_calls), atomic_load(&callers->n_ok),
                   atomic_load(&callers->n_miss), atomic_load(&callers->n_timeout),
                   atomic_load(&callers->n_unavailable), atomic_load(&callers->n_busy),

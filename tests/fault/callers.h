@@ -36,6 +36,7 @@ struct callers {
     atomic_size_t n_timeout;
     atomic_size_t n_unavailable;
     atomic_size_t n_busy;
+    atomic_size_t n_auth;
     atomic_size_t n_other;
     atomic_int other;      /* the last status of n_other */
     atomic_size_t n_wrong; /* of n_ok: another value than the key's */

@@ -62,7 +62,7 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
     callers_wait_for_ok(&callers, CALLERS);
     callers_stop(&callers);
 
-    assert_int_equal(atomic_load(&callers.n_other), 0);
+    assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     assert_int_equal(atomic_load(&callers.n_miss), 0);
     assert_true(atomic_load(&callers.late.n) >= CALLERS);
     stop.is_within_bars = late_is_within_bars("stopped server", &callers.late, &control_late);

@@ -53,7 +53,7 @@ static void call_once(const fac_options *options, struct late *late, struct late
     late_control_stop(control, control_late);
     fac_cache_close(cache);
     assert_int_equal(atomic_load(&callers.n_ok), 0);
-    assert_int_equal(atomic_load(&callers.n_other), 0);
+    assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     size_t n_late = atomic_load(&callers.late.n);
     assert_true(n_late >= 1);
     for (size_t i = 0; i < n_late; i++) {
