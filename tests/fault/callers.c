@@ -167,7 +167,7 @@ void callers_stop(struct callers *callers)
                   atomic_load(&callers->n_calls), atomic_load(&callers->n_ok),
                   atomic_load(&callers->n_miss), atomic_load(&callers->n_timeout),
                   atomic_load(&callers->n_unavailable), atomic_load(&callers->n_busy),
-                  atomic_load(&callers->n_other),
+                  atomic_load(&callers->n_auth), atomic_load(&callers->n_other),
                   fac_status_name((fac_status)atomic_load(&callers->other)));
     assert_int_equal(atomic_load(&callers->n_wrong), 0);
 }
