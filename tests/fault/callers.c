@@ -96,12 +96,13 @@ static atomic_size_t *counter_of(struct callers *callers, fac_status st)
     }
 }
 
-static void note(struct callers *callers, fac_status st, int64_t took_us, int64_t now_us)
+static void note(struct callers *callers, fac_status st, bool is_recorded, int64_t took_us,
+                 int64_t now_us)
 {
     (void)atomic_fetch_add(&callers->n_calls, 1U);
     (void)atomic_fetch_add(counter_of(callers, st), 1U);
     int64_t late_us = took_us - (int64_t)callers->deadline_ms * 1000;
-    if (atomic_load(&callers->is_recording)) {
+    if (is_recorded && atomic_load(&callers->is_recording)) {
         if (late_us >= 0) {
             late_add(&callers->late, late_us);
         }
@@ -136,12 +137,13 @@ static void call_until_told(size_t index, void *context)
         size_t number = kit_random(&random) % N_KEYS;
         bool is_write = !callers->is_reading_only &&
                         (kit_random(&random) >> 32U) % WRITE_EVERY == 0;
+        bool is_recorded = atomic_load(&callers->is_recording);
         int64_t cpu_us = thread_cpu_us();
         int64_t began_us = late_now_us();
         fac_status st = call_once(callers, number, is_write);
         int64_t now_us = late_now_us();
         (void)atomic_fetch_add(&callers->cpu_us, thread_cpu_us() - cpu_us);
-        note(callers, st, now_us - began_us, now_us);
+        note(callers, st, is_recorded, now_us - began_us, now_us);
         if (callers->pause_ms > 0) {
             late_pass_ms(callers->pause_ms);
         }

@@ -58,7 +58,8 @@ void callers_start(struct callers *callers, size_t n);
 void callers_stop(struct callers *callers);
 void callers_fini(struct callers *callers);
 
-/* Note lateness from now on, or no longer. Beginning anew clears the records. */
+/* Note the lateness of calls that begin from now on, or no longer. Beginning anew clears the
+ * records. */
 void callers_record(struct callers *callers, bool on);
 
 /* From now on look out for the first success. */

@@ -46,8 +46,8 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
     callers_wait_for_ok(&callers, CALLERS);
 
     kit_server_pause(live->server);
-    callers_record(&callers, true);
     struct late_control *control = late_control_start(CALLERS, DEADLINE_MS);
+    callers_record(&callers, true);
     late_pass_ms(stopped_ms());
     callers_record(&callers, false);
     late_control_stop(control, &control_late);

@@ -72,8 +72,8 @@ static bool trickle_once(fac_cache *cache)
     struct late control_late;
     late_init(&control_late, TRICKLERS * (TRICKLE_MS / TRICKLE_DEADLINE_MS + 2));
     callers_start(&callers, TRICKLERS);
-    callers_record(&callers, true);
     struct late_control *control = late_control_start(TRICKLERS, TRICKLE_DEADLINE_MS);
+    callers_record(&callers, true);
     late_pass_ms(TRICKLE_MS);
     callers_stop(&callers);
     late_control_stop(control, &control_late);
@@ -161,8 +161,8 @@ static bool never_read_once(struct large *large, struct callers *callers)
     atomic_store(&large->must_stop, false);
     struct kit_threads *storing = kit_threads_start(1, store_large, large);
     callers_start(callers, SMALL_CALLERS);
-    callers_record(callers, true);
     struct late_control *control = late_control_start(SMALL_CONTROLS, SMALL_DEADLINE_MS);
+    callers_record(callers, true);
     int64_t until_ms = kit_now_ms() + (int64_t)kit_scaled(SMALL_MAX_MS);
     while (atomic_load(&callers->n_calls) < kit_scaled(SMALL_CALLS) &&
            kit_now_ms() < until_ms) {
