@@ -96,15 +96,25 @@ static atomic_size_t *counter_of(struct callers *callers, fac_status st)
     }
 }
 
-static void note(struct callers *callers, fac_status st, bool is_recorded, int64_t took_us,
-                 int64_t now_us)
+/* One call of one thread. */
+struct one_call {
+    fac_status status;
+    bool is_recorded;  /* it began while calls were recorded */
+    int64_t queued_us; /* see late_queued_us(): meanwhile, if it is recorded */
+    int64_t took_us;
+    int64_t ended_us;
+};
+
+static void note(struct callers *callers, const struct one_call *call)
 {
+    fac_status st = call->status;
+    int64_t took_us = call->took_us;
     (void)atomic_fetch_add(&callers->n_calls, 1U);
     (void)atomic_fetch_add(counter_of(callers, st), 1U);
     int64_t late_us = took_us - (int64_t)callers->deadline_ms * 1000;
-    if (is_recorded && atomic_load(&callers->is_recording)) {
+    if (call->is_recorded && atomic_load(&callers->is_recording)) {
         if (late_us >= 0) {
-            late_add(&callers->late, late_us);
+            lateness_add(&callers->late, late_us, call->queued_us);
         }
         if (st == FAC_E_BUSY) {
             late_add(&callers->busy, took_us);
@@ -115,7 +125,7 @@ static void note(struct callers *callers, fac_status st, bool is_recorded, int64
     }
     if (st >= 0 && atomic_load(&callers->is_watching)) {
         int_fast64_t none = 0;
-        (void)atomic_compare_exchange_strong(&callers->first_ok_us, &none, now_us);
+        (void)atomic_compare_exchange_strong(&callers->first_ok_us, &none, call->ended_us);
     }
     if (st < 0 && late_us < 0) { /* sixty threads that spin would measure the machine only */
         kit_nap();
@@ -137,13 +147,16 @@ static void call_until_told(size_t index, void *context)
         size_t number = kit_random(&random) % N_KEYS;
         bool is_write = !callers->is_reading_only &&
                         (kit_random(&random) >> 32U) % WRITE_EVERY == 0;
-        bool is_recorded = atomic_load(&callers->is_recording);
+        struct one_call call = {.is_recorded = atomic_load(&callers->is_recording)};
+        int64_t queued_us = call.is_recorded ? late_queued_us() : 0;
         int64_t cpu_us = thread_cpu_us();
         int64_t began_us = late_now_us();
-        fac_status st = call_once(callers, number, is_write);
-        int64_t now_us = late_now_us();
+        call.status = call_once(callers, number, is_write);
+        call.ended_us = late_now_us();
+        call.took_us = call.ended_us - began_us;
         (void)atomic_fetch_add(&callers->cpu_us, thread_cpu_us() - cpu_us);
-        note(callers, st, is_recorded, now_us - began_us, now_us);
+        call.queued_us = call.is_recorded ? late_queued_us() - queued_us : 0;
+        note(callers, &call);
         if (callers->pause_ms > 0) {
             late_pass_ms(callers->pause_ms);
         }
@@ -152,7 +165,7 @@ static void call_until_told(size_t index, void *context)
 
 void callers_start(struct callers *callers, size_t n)
 {
-    late_init(&callers->late, LATE_CAP);
+    lateness_init(&callers->late, LATE_CAP);
     late_init(&callers->busy, LATE_CAP);
     late_init(&callers->refused, LATE_CAP);
     (void)kit_seed();
@@ -176,7 +189,7 @@ void callers_stop(struct callers *callers)
 
 void callers_fini(struct callers *callers)
 {
-    late_fini(&callers->late);
+    lateness_fini(&callers->late);
     late_fini(&callers->busy);
     late_fini(&callers->refused);
 }
@@ -184,7 +197,7 @@ void callers_fini(struct callers *callers)
 void callers_record(struct callers *callers, bool on)
 {
     if (on) {
-        late_clear(&callers->late);
+        lateness_clear(&callers->late);
         late_clear(&callers->busy);
         late_clear(&callers->refused);
     }

@@ -22,7 +22,7 @@ struct callers {
     bool is_reading_only;
     unsigned pause_ms; /* between two calls of one thread; 0: none */
 
-    struct late late;         /* of calls that took their whole deadline, while is_recording */
+    struct lateness late;     /* of calls that took their whole deadline, while is_recording */
     struct late busy;         /* what FAC_E_BUSY took, while is_recording */
     struct late refused;      /* what FAC_E_UNAVAILABLE took, while is_recording */
     atomic_bool is_recording; /* see callers_record() */

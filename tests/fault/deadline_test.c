@@ -11,6 +11,7 @@
 enum {
     CALLERS = 64,
     DEADLINE_MS = 50,
+    PAUSE_MS = 5, /* so that the machine is not full before the server stops */
     STOPPED_MS = 1500,
     STOPPED_MAX_MS = 5000, /* the row's own figure, from a scale of 334 on */
     DEFAULT_TIMEOUT_MS = 4000,
@@ -38,10 +39,11 @@ struct stop {
 /* Callers at work, a server that stops for a while and goes on. */
 static struct stop stop_once(struct live *live, int64_t bar_us)
 {
-    struct callers callers = {.cache = live->cache, .deadline_ms = DEADLINE_MS};
-    struct late control_late;
+    struct callers callers = {
+        .cache = live->cache, .deadline_ms = DEADLINE_MS, .pause_ms = PAUSE_MS};
+    struct lateness control_late;
     struct stop stop = {.first_ok_bar_us = bar_us};
-    late_init(&control_late, CALLERS * (STOPPED_MAX_MS / DEADLINE_MS + 2));
+    lateness_init(&control_late, CALLERS * (STOPPED_MAX_MS / DEADLINE_MS + 2));
     callers_start(&callers, CALLERS);
     callers_wait_for_ok(&callers, CALLERS);
 
@@ -64,7 +66,7 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
 
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     assert_int_equal(atomic_load(&callers.n_miss), 0);
-    assert_true(atomic_load(&callers.late.n) >= CALLERS);
+    assert_true(atomic_load(&callers.late.full.n) >= CALLERS);
     stop.is_within_bars = late_is_within_bars("stopped server", &callers.late, &control_late);
     stop.refused_p50_us = late_permille(&callers.refused, 500);
     stop.n_refused = atomic_load(&callers.refused.n);
@@ -72,7 +74,7 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
                   "first success %lld us after the server went on; %zu calls refused, "
                   "p50 %lld us\n",
                   (long long)stop.first_ok_us, stop.n_refused, (long long)stop.refused_p50_us);
-    late_fini(&control_late);
+    lateness_fini(&control_late);
     callers_fini(&callers);
     return stop;
 }

@@ -113,8 +113,8 @@ static void set_far_end(const struct networks *networks, const char *how)
 static bool lose_the_link(const struct networks *networks, fac_cache *cache)
 {
     struct callers callers = {.cache = cache, .deadline_ms = DEADLINE_MS, .pause_ms = 1};
-    struct late control_late;
-    late_init(&control_late, 1 << 16);
+    struct lateness control_late;
+    lateness_init(&control_late, 1 << 16);
     callers_start(&callers, CALLERS);
     callers_wait_for_ok(&callers, CALLERS);
     uint64_t n_before = live_stats(cache).disconnects;
@@ -136,9 +136,9 @@ static bool lose_the_link(const struct networks *networks, fac_cache *cache)
                   (long long)noticed_us, (long long)back_us);
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     bool is_good = late_is_within_bars("silent link", &callers.late, &control_late);
-    int64_t machine_us = late_max(&control_late);
+    int64_t machine_us = late_max(&control_late.full);
     int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
-    late_fini(&control_late);
+    lateness_fini(&control_late);
     callers_fini(&callers);
     return is_good && noticed_us <= NOTICED_US + machine_us + slow_us &&
            back_us <= BACK_US + machine_us + slow_us;

@@ -39,7 +39,8 @@ static void use_a_name(fac_options *options, uint16_t port)
 }
 
 /* Callers that never reach anything, on a new cache. */
-static void call_once(const fac_options *options, struct late *late, struct late *control_late)
+static void call_once(const fac_options *options, struct lateness *late,
+                      struct lateness *control_late)
 {
     fac_error err;
     fac_cache *cache = NULL;
@@ -54,11 +55,8 @@ static void call_once(const fac_options *options, struct late *late, struct late
     fac_cache_close(cache);
     assert_int_equal(atomic_load(&callers.n_ok), 0);
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
-    size_t n_late = atomic_load(&callers.late.n);
-    assert_true(n_late >= 1);
-    for (size_t i = 0; i < n_late; i++) {
-        late_add(late, atomic_load(&callers.late.us[i]));
-    }
+    assert_true(atomic_load(&callers.late.full.n) >= 1);
+    lateness_add_all(late, &callers.late);
     callers_fini(&callers);
 }
 
@@ -66,16 +64,16 @@ static void expect_deadlines_hold(const char *what, const fac_options *options)
 {
     bool is_good = false;
     for (int round = 0; round < LATE_ROUNDS && !is_good; round++) {
-        struct late late;
-        struct late control_late;
-        late_init(&late, 1 << 16);
-        late_init(&control_late, 1 << 16);
+        struct lateness late;
+        struct lateness control_late;
+        lateness_init(&late, 1 << 16);
+        lateness_init(&control_late, 1 << 16);
         for (size_t i = 0; i < CACHES; i++) {
             call_once(options, &late, &control_late);
         }
         is_good = late_is_within_bars(what, &late, &control_late);
-        late_fini(&late);
-        late_fini(&control_late);
+        lateness_fini(&late);
+        lateness_fini(&control_late);
     }
     assert_true(is_good);
 }

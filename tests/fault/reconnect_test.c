@@ -40,12 +40,12 @@ static int64_t cycle(struct live *live, struct callers *callers)
     kit_server_restart(live->server);
     callers_watch(callers);
     struct late_control *control = late_control_start(1, 1);
-    struct late control_late;
-    late_init(&control_late, 1 << 16);
+    struct lateness control_late;
+    lateness_init(&control_late, 1 << 16);
     int64_t first_us = callers_first_ok_after_us(callers, late_now_us(), LIVE_HEAL_MS);
     int64_t machine_us = late_control_max_us(control);
     late_control_stop(control, &control_late);
-    late_fini(&control_late);
+    lateness_fini(&control_late);
     callers_wait_for_ok(callers, CYCLE_CALLERS);
     return first_us - machine_us;
 }

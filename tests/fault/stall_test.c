@@ -69,8 +69,8 @@ static bool trickle_once(fac_cache *cache)
 {
     struct callers callers = {
         .cache = cache, .deadline_ms = TRICKLE_DEADLINE_MS, .is_reading_only = true};
-    struct late control_late;
-    late_init(&control_late, TRICKLERS * (TRICKLE_MS / TRICKLE_DEADLINE_MS + 2));
+    struct lateness control_late;
+    lateness_init(&control_late, TRICKLERS * (TRICKLE_MS / TRICKLE_DEADLINE_MS + 2));
     callers_start(&callers, TRICKLERS);
     struct late_control *control = late_control_start(TRICKLERS, TRICKLE_DEADLINE_MS);
     callers_record(&callers, true);
@@ -79,9 +79,9 @@ static bool trickle_once(fac_cache *cache)
     late_control_stop(control, &control_late);
     assert_int_equal(atomic_load(&callers.n_ok), 0);
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
-    assert_true(atomic_load(&callers.late.n) >= TRICKLERS);
+    assert_true(atomic_load(&callers.late.full.n) >= TRICKLERS);
     bool is_good = late_is_within_bars("trickle", &callers.late, &control_late);
-    late_fini(&control_late);
+    lateness_fini(&control_late);
     callers_fini(&callers);
     return is_good;
 }
@@ -126,7 +126,7 @@ static void never_read(struct kit_stub_conn *conn, void *context)
 struct large {
     fac_cache *cache;
     fac_bytes value;
-    struct late late;
+    struct lateness late;
     atomic_bool must_stop;
     atomic_size_t n_unexpected;
 };
@@ -137,12 +137,13 @@ static void store_large(size_t index, void *context)
     struct large *large = context;
     fac_call call = fac_call_within(LARGE_DEADLINE_MS);
     while (!atomic_load(&large->must_stop)) {
+        int64_t queued_us = late_queued_us();
         int64_t began_us = late_now_us();
         fac_status st = fac_cache_set(large->cache, fac_str("large"), large->value,
                                       FAC_TTL_NONE, &call, NULL);
         int64_t late_us = late_now_us() - began_us - (int64_t)LARGE_DEADLINE_MS * 1000;
         if (late_us >= 0) {
-            late_add(&large->late, late_us);
+            lateness_add(&large->late, late_us, late_queued_us() - queued_us);
         }
         if (st != FAC_E_TIMEOUT && st != FAC_E_UNAVAILABLE && st != FAC_E_BUSY) {
             (void)atomic_fetch_add(&large->n_unexpected, 1U);
@@ -155,9 +156,9 @@ static void store_large(size_t index, void *context)
 
 static bool never_read_once(struct large *large, struct callers *callers)
 {
-    struct late control_late;
-    late_init(&control_late, 1 << 18);
-    late_init(&large->late, 1024);
+    struct lateness control_late;
+    lateness_init(&control_late, 1 << 18);
+    lateness_init(&large->late, 1024);
     atomic_store(&large->must_stop, false);
     struct kit_threads *storing = kit_threads_start(1, store_large, large);
     callers_start(callers, SMALL_CALLERS);
@@ -181,8 +182,8 @@ static bool never_read_once(struct large *large, struct callers *callers)
     int64_t busy_us = late_permille(&callers->busy, 990);
     (void)fprintf(stderr, "busy: %zu calls, p99 %lld us\n", atomic_load(&callers->busy.n),
                   (long long)busy_us);
-    late_fini(&large->late);
-    late_fini(&control_late);
+    lateness_fini(&large->late);
+    lateness_fini(&control_late);
     return is_good && (late_is_sanitized() || busy_us <= BUSY_P99_US);
 }
 
@@ -239,8 +240,8 @@ static bool give_up_once(struct kit_stub *stub)
     fac_cache *cache = open_on(stub, STALL_TIMEOUT_MS, 1, NULL);
     struct callers callers = {
         .cache = cache, .deadline_ms = SUBMIT_DEADLINE_MS, .is_reading_only = true};
-    struct late control_late;
-    late_init(&control_late, 1 << 16);
+    struct lateness control_late;
+    lateness_init(&control_late, 1 << 16);
     struct late_control *control = late_control_start(SUBMITTERS, SUBMIT_DEADLINE_MS);
     int64_t began_us = late_now_us();
     callers_start(&callers, SUBMITTERS);
@@ -257,7 +258,7 @@ static bool give_up_once(struct kit_stub *stub)
     assert_true(took_us >= (int64_t)STALL_TIMEOUT_MS * 1000);
     bool is_good = late_is_within_bars("no answer", &callers.late, &control_late);
     int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
-    late_fini(&control_late);
+    lateness_fini(&control_late);
     callers_fini(&callers);
     fac_cache_close(cache);
     return is_good &&
