@@ -47,6 +47,9 @@ int64_t late_max(const struct late *late);
  * the machine's share of its lateness, as the kernel counts it. 0 where it does not. */
 int64_t late_queued_us(void);
 
+/* The same of another process's main thread. */
+int64_t late_queued_of_us(int pid);
+
 /* Lateness in full, and without what the thread itself stood in line meanwhile. */
 struct lateness {
     struct late full;
@@ -76,10 +79,13 @@ void late_control_stop(struct late_control *control, struct lateness *out);
 
 /* --- The bars ------------------------------------------------------------------------------- */
 
-/* Asserts what holds whatever the machine does: no call is later than 50 ms (500 ms under a
- * sanitizer) beyond the latest control thread. Returns whether the finer bars hold: p99.9 at most
- * 5 ms beyond the control's, the greatest at most 10 ms. Both are judged in full, and where that
- * fails on a crowded machine, without the time that each thread stood in line. Prints all of it. */
+/*
+ * True when the finer bars hold: p99.9 at most 5 ms beyond the control's, the greatest at most
+ * 10 ms. Asserts the coarse one, 50 ms (500 ms under a sanitizer) beyond the latest control thread,
+ * unless the control says that the machine is crowded: then it is one of the finer bars. All is
+ * judged in full, and where that fails, without the time that each thread stood in line. Prints
+ * all of it.
+ */
 bool late_is_within_bars(const char *what, struct lateness *calls, struct lateness *control);
 
 #endif

@@ -22,11 +22,13 @@ enum {
     LARGE_BYTES = 64 << 20,
     LARGE_DEADLINE_MS = 300,
     CAP_BYTES = 64 << 20, /* requests under way, of one connection */
-    SMALL_CALLERS = 48,
-    SMALL_DEADLINE_MS = 2,
+    SMALL_CALLERS = 24,
+    SMALL_DEADLINE_MS = 4,
+    BATCH = 1000, /* small SETs at a time: the bound of what is under way is soon reached */
+    BATCH_DEADLINE_MS = 20,
     SMALL_CONTROLS = 16,
-    SMALL_CALLS = 100000, /* the row's 10^6 at a scale of 1000 */
-    SMALL_MAX_MS = 4000,  /* of each 100 of scale */
+    SMALL_CALLS = 20000, /* the row's 10^6 at a scale of 5000 */
+    SMALL_MAX_MS = 4000, /* of each 100 of scale, at most */
     BUSY_P99_US = 1000,
 
     SUBMITTERS = 16,
@@ -154,6 +156,28 @@ static void store_large(size_t index, void *context)
     }
 }
 
+/* Leaves a thousand requests at a time. */
+static void store_batches(size_t index, void *context)
+{
+    (void)index;
+    struct large *large = context;
+    fac_call call = fac_call_within(BATCH_DEADLINE_MS);
+    fac_item items[BATCH];
+    fac_status statuses[BATCH];
+    for (size_t i = 0; i < BATCH; i++) {
+        items[i] = (fac_item){fac_str("small"), fac_str("v"), FAC_TTL_NONE};
+    }
+    while (!atomic_load(&large->must_stop)) {
+        fac_status st = fac_cache_set_many(large->cache, items, BATCH, &call, statuses, NULL);
+        if (st != FAC_E_TIMEOUT && st != FAC_E_UNAVAILABLE && st != FAC_E_BUSY) {
+            (void)atomic_fetch_add(&large->n_unexpected, 1U);
+        }
+        if (st != FAC_E_TIMEOUT) {
+            kit_nap();
+        }
+    }
+}
+
 static bool never_read_once(struct large *large, struct callers *callers)
 {
     struct lateness control_late;
@@ -161,6 +185,7 @@ static bool never_read_once(struct large *large, struct callers *callers)
     lateness_init(&large->late, 1024);
     atomic_store(&large->must_stop, false);
     struct kit_threads *storing = kit_threads_start(1, store_large, large);
+    struct kit_threads *batching = kit_threads_start(1, store_batches, large);
     callers_start(callers, SMALL_CALLERS);
     struct late_control *control = late_control_start(SMALL_CONTROLS, SMALL_DEADLINE_MS);
     callers_record(callers, true);
@@ -173,6 +198,7 @@ static bool never_read_once(struct large *large, struct callers *callers)
     late_control_stop(control, &control_late);
     atomic_store(&large->must_stop, true);
     kit_threads_join(storing);
+    kit_threads_join(batching);
     assert_int_equal(atomic_load(&callers->n_ok), 0);
     assert_int_equal(atomic_load(&callers->n_other) + atomic_load(&callers->n_auth), 0);
     assert_int_equal(atomic_load(&large->n_unexpected), 0);
