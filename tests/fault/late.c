@@ -15,6 +15,7 @@
 enum {
     CONTROL_CAP = 1 << 16,
     P999_SLACK_US = 5000,
+    STEADY_SLACK_US = 5000,
     MAX_SLACK_US = 10000,
     HARD_SLACK_US = 50000,
     CROWDED_US = 10000, /* the control's p99.9: plain threads wait for a processor that long */
@@ -238,6 +239,7 @@ void late_control_stop(struct late_control *control, struct lateness *out)
 struct verdict {
     bool is_bearable;
     bool is_good;
+    bool is_steady;
 };
 
 static struct verdict judge(const char *what, const char *how, struct late *calls,
@@ -255,6 +257,7 @@ static struct verdict judge(const char *what, const char *how, struct late *call
                   (long long)control_p999_us, (long long)control_max_us);
     int64_t hard_us = late_is_sanitized() ? SANITIZED_SLACK_US : HARD_SLACK_US;
     return (struct verdict){
+        .is_steady = late_permille(calls, 990) <= late_permille(control, 990) + STEADY_SLACK_US,
         .is_bearable = max_us <= control_max_us + hard_us,
         .is_good = late_is_sanitized() ? max_us <= control_max_us + hard_us
                                        : p999_us <= control_p999_us + P999_SLACK_US &&
@@ -268,5 +271,5 @@ bool late_is_within_bars(const char *what, struct lateness *calls, struct latene
     struct verdict own = judge(what, "own", &calls->own, &control->own);
     bool is_crowded = late_permille(&control->full, 999) > CROWDED_US;
     assert_true(is_crowded || full.is_bearable || own.is_bearable);
-    return full.is_good || own.is_good;
+    return own.is_good || (is_crowded ? own.is_steady : full.is_good);
 }

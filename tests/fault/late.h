@@ -81,10 +81,11 @@ void late_control_stop(struct late_control *control, struct lateness *out);
 
 /*
  * True when the finer bars hold: p99.9 at most 5 ms beyond the control's, the greatest at most
- * 10 ms. Asserts the coarse one, 50 ms (500 ms under a sanitizer) beyond the latest control thread,
- * unless the control says that the machine is crowded: then it is one of the finer bars. All is
- * judged in full, and where that fails, without the time that each thread stood in line. Prints
- * all of it.
+ * 10 ms; in full, or without the time that each thread stood in line. When the control says that
+ * the machine is crowded, lateness in full says nothing, and the greatest belong to threads that
+ * waited for a lock whose holder stood in line: then p99 of the latter has to be at most 5 ms
+ * beyond the control's. Asserts the coarse bar, 50 ms (500 ms under a sanitizer) beyond the latest
+ * control thread, unless it is crowded. Prints all of it.
  */
 bool late_is_within_bars(const char *what, struct lateness *calls, struct lateness *control);
 
