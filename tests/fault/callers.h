@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fault/callers.h — threads that store and fetch values whose content follows from their key, until
- * told to stop: they count every outcome once, and note how late each call returned. */
+/* fault/callers.h — threads that store and fetch values whose content follows from their key,
+ * until told to stop: they count every outcome once, and note how late each call returned. */
 #ifndef FAC_FAULT_CALLERS_H
 #define FAC_FAULT_CALLERS_H
 
@@ -46,7 +46,8 @@ struct callers {
     struct kit_threads *threads;
 };
 
-/* Where a row is about something else than the breaker. A library without one has none to turn off. */
+/* Where a row is about something else than the breaker. A library without one has none to turn
+ * off. */
 void callers_without_breaker(fac_options *options);
 
 /* Store the value of every key; asserts that it works. */

@@ -74,7 +74,8 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
     stop.n_refused = atomic_load(&callers.refused.n);
     (void)fprintf(
         stderr,
-        "first success %lld us after the server went on, %lld us of it the machine's; %zu calls refused, "
+        "first success %lld us after the server went on, %lld us of it the machine's; "
+        "%zu calls refused, "
         "p50 %lld us\n",
         (long long)stop.first_ok_us, (long long)stop.machine_us, stop.n_refused,
         (long long)stop.refused_p50_us);

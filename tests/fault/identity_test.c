@@ -185,7 +185,8 @@ static size_t connections_received(struct live *live)
 }
 
 /* Catches: a refused password that is tried again at once; one that callers get to know as a server
- * that is away; a connection that is used although AUTH was refused; a cache that never asks again. */
+ * that is away; a connection that is used although AUTH was refused; a cache that never asks
+ * again. */
 static void test_identity__c10_another_password(void **state)
 {
     (void)state;
