@@ -92,10 +92,12 @@ size_t crowd_descriptors_now(void)
 
 size_t crowd_resident_bytes(void)
 {
-    size_t pages = 0;
+    char line[128];
     FILE *file = fopen("/proc/self/statm", "re");
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
+    assert_non_null(fgets(line, sizeof(line), file));
     (void)fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
+    char *resident = line; /* "size resident …": pages */
+    (void)strtoul(line, &resident, 10);
+    return strtoul(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }

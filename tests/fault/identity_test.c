@@ -49,12 +49,13 @@ static bool is_known(const struct watch *watch, const char *peer)
 /* A line such as: 1700000000.123456 [3 127.0.0.1:5000] "GET" "cache:key 1". */
 static void look_at(struct watch *watch, const char *line)
 {
-    int db = -1;
+    char number[8] = "";
     char peer[PEER_BYTES] = "";
     char name[PEER_BYTES] = "";
-    if (sscanf(line, "%*s [%d %63[^]]] \"%63[^\"]\"", &db, peer, name) != 3) {
+    if (sscanf(line, "%*s [%7[0-9] %63[^]]] \"%63[^\"]\"", number, peer, name) != 3) {
         fail_msg("not a line of MONITOR: %s", line);
     }
+    long db = strtol(number, NULL, 10);
     if (strncmp(peer, "unix:", 5) == 0) { /* this test's own connection */
         return;
     }

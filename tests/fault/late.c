@@ -113,16 +113,17 @@ int64_t late_max(const struct late *late)
 
 static int64_t read_queued_us(const char *path)
 {
-    long long ran_ns = 0;
-    long long queued_ns = 0;
+    char line[128] = "";
     FILE *file = fopen(path, "re");
     if (file != NULL) {
-        if (fscanf(file, "%lld %lld", &ran_ns, &queued_ns) != 2) {
-            queued_ns = 0;
+        if (fgets(line, sizeof(line), file) == NULL) {
+            line[0] = '\0';
         }
         (void)fclose(file);
     }
-    return queued_ns / 1000;
+    char *queued = line; /* "time on a processor, time in line, slices": nanoseconds */
+    (void)strtoll(line, &queued, 10);
+    return strtoll(queued, NULL, 10) / 1000;
 }
 
 int64_t late_queued_us(void)
