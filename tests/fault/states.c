@@ -4,6 +4,7 @@
 
 #include "kit/kit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -76,4 +77,17 @@ const char *state_reaction_name(enum state_reaction reaction)
         [STATE_WAITED] = "waits",
     };
     return k_names[reaction];
+}
+
+void fault_without_breaker(fac_options *options)
+{
+    static bool is_told;
+    fac_error err;
+    if (fac_options_set(options, "breaker", "no", &err) != FAC_OK) {
+        assert_contains(err.message, "no setting");
+        if (!is_told) {
+            (void)fprintf(stderr, "no breaker to be switched off: %s\n", err.message);
+        }
+        is_told = true;
+    }
 }

@@ -5,6 +5,7 @@
 #define FAC_FAULT_STATES_H
 
 #include <faciliter/error.h>
+#include <faciliter/options.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,9 @@ extern const struct state k_states[STATE_COUNT];
 
 /* By name; fails the test when there is none. */
 const struct state *state_named(const char *name);
+
+/* For rows in which connections die all the time. */
+void fault_without_breaker(fac_options *options);
 
 /* Words of the guide's table. */
 const char *state_reaction_name(enum state_reaction reaction);
