@@ -258,7 +258,7 @@ static void test_push__invalidations_at_a_high_rate(void **state)
     }
     struct kit_threads *threads = kit_threads_start(THREADS, call_all, &callers);
     size_t n_pushes = 0;
-    size_t want = kit_scaled(200000);
+    size_t want = kit_scaled(100000);
     int64_t before_ms = kit_now_ms();
     while (n_pushes < want) {
         /* No faster than they are read: at least one reply for each burst. */
