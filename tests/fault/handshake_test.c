@@ -48,8 +48,8 @@ struct worker {
     struct shared *shared;
     fac_options options;
 
-    /* Under the peer's lock, or set while it serves nobody. */
-    atomic_bool is_armed;
+    pthread_mutex_t lock; /* of what follows up to the counters: the peer's thread reads it */
+    bool is_armed;
     enum fault fault;
     size_t at;           /* the byte of the handshake where it is hit */
     size_t conn;         /* whose handshake it is, plus one; 0: the next one's */
@@ -107,9 +107,8 @@ static void hit(struct worker *worker, struct kit_reply *reply, size_t at)
     }
 }
 
-static void edit(struct kit_reply *reply, void *argument)
+static void edit_locked(struct worker *worker, struct kit_reply *reply)
 {
-    struct worker *worker = argument;
     if (!reply->is_setup) {
         if (worker->refused_conn == reply->conn + 1) {
             kit_replypeer_blame(worker->peer, "a command behind a refused handshake");
@@ -132,20 +131,30 @@ static void edit(struct kit_reply *reply, void *argument)
     size_t start = worker->n_bytes;
     worker->n_bytes += reply->bytes.len;
     bool is_here = worker->at >= start && worker->at < worker->n_bytes;
-    if (is_here && atomic_load(&worker->is_armed)) {
-        atomic_store(&worker->is_armed, false);
+    if (is_here && worker->is_armed) {
+        worker->is_armed = false;
         hit(worker, reply, worker->at - start);
     }
+}
+
+static void edit(struct kit_reply *reply, void *argument)
+{
+    struct worker *worker = argument;
+    (void)pthread_mutex_lock(&worker->lock);
+    edit_locked(worker, reply);
+    (void)pthread_mutex_unlock(&worker->lock);
 }
 
 /* Before a connection is made. */
 static void arm(struct worker *worker, enum fault fault, size_t at)
 {
+    (void)pthread_mutex_lock(&worker->lock);
     worker->fault = fault;
     worker->at = at;
     worker->conn = 0;
     worker->refused_conn = 0;
-    atomic_store(&worker->is_armed, true);
+    worker->is_armed = true;
+    (void)pthread_mutex_unlock(&worker->lock);
 }
 
 /* --- One case -------------------------------------------------------------------------------- */
@@ -276,6 +285,7 @@ static void work(size_t index, void *argument)
 static void start_worker(struct worker *worker, const struct mode *mode, struct shared *shared)
 {
     *worker = (struct worker){.mode = mode, .shared = shared};
+    (void)pthread_mutex_init(&worker->lock, NULL);
     struct kit_replypeer_options options = {.fn = edit,
                                             .context = worker,
                                             .password = mode->password,
@@ -301,7 +311,9 @@ static void run(const struct mode *mode)
     fac_error err;
     assert_status(open_handle(&workers[0], LIVE_TIMEOUT_MS, &cache, &err), FAC_OK, &err);
     fac_cache_close(cache);
+    (void)pthread_mutex_lock(&workers[0].lock);
     shared.n_bytes = workers[0].n_bytes;
+    (void)pthread_mutex_unlock(&workers[0].lock);
     assert_in_range(shared.n_bytes, 50, 2000);
 
     kit_threads_join(kit_threads_start(WORKERS, work, workers));
@@ -312,10 +324,11 @@ static void run(const struct mode *mode)
         if (workers[i].wrong[0] != '\0') {
             (void)fprintf(stderr, "%s\n", workers[i].wrong);
         }
+        kit_replypeer_stop(workers[i].peer);
+        (void)pthread_mutex_destroy(&workers[i].lock);
         n_ok += workers[i].n_ok;
         n_typed += workers[i].n_typed;
         n_hit += workers[i].n_hit;
-        kit_replypeer_stop(workers[i].peer);
     }
     (void)printf("%s: %zu bytes, %zu handshakes hit; the call was answered all the same %zu "
                  "times, and got a typed error %zu times\n",

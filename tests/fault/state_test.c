@@ -195,8 +195,7 @@ static void check_waited(const struct state *state)
     atomic_store(&rig.shown.is_on, true);
     /* Again when this machine was so busy that the answer came before the caller looked. */
     fac_status st = FAC_OK;
-    KIT_WAIT_FOR(LIVE_HEAL_MS,
-                 (st = live_try_get(rig.cache, "k", SHORT_MS, &err)) != FAC_OK);
+    KIT_WAIT_FOR(LIVE_HEAL_MS, (st = live_try_get(rig.cache, "k", SHORT_MS, &err)) != FAC_OK);
     expect_told(state, st, &err);
     assert_status(live_try_get(rig.cache, "k", LIVE_TIMEOUT_MS, &err), FAC_OK, &err);
     end(&rig);
