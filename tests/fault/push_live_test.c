@@ -46,8 +46,8 @@ static bool push_right(struct callers *callers)
 
 static bool get_right(fac_cache *cache, const char *key, size_t number)
 {
-    char want[KEY_BYTES];
-    char buf[KEY_BYTES];
+    char want[2 * KEY_BYTES];
+    char buf[2 * KEY_BYTES];
     size_t len = 0;
     (void)snprintf(want, sizeof(want), "%s=%zu", key, number);
     fac_bytes name = fac_str(key);
