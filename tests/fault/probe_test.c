@@ -15,7 +15,7 @@
 
 enum {
     INTERVAL = 64, /* commands between two probes */
-    THREADS = 4,
+    THREADS = 16,  /* so many that the connection is never without a request */
     KEY_BYTES = 40,
     TIMEOUT_MS = 250,
     GIVE_UP = 4 * INTERVAL, /* replies after which an injection counts as not detected */
@@ -168,7 +168,7 @@ static void run_with_probe(enum injection kind)
     begin(&rig, true);
     rig.injector.kind = kind;
     uint64_t random = kit_seed();
-    size_t n = kit_scaled(150);
+    size_t n = kit_scaled(60);
     size_t n_wrong = 0;
     size_t most_after = 0;
     for (size_t i = 0; i < n; i++) {

@@ -93,6 +93,7 @@ static fac_status open_rig(struct rig *rig, fac_error *err)
     fac_options options;
     live_point_at(&options, kit_replypeer_port(rig->peer));
     options.prefix = "";
+    fault_without_breaker(&options); /* it would answer for the server after a while */
     return fac_cache_open(&options, &rig->cache, err);
 }
 
