@@ -245,12 +245,13 @@ static void add_huge(struct malformed_list *list)
 {
     static const char *const k_units[] = {
         "*1\r\n", "~1\r\n", "%1\r\n+k\r\n", "*2\r\n:1\r\n", "*1048576\r\n", "|1\r\n", "%1\r\n"};
-    static const size_t k_depths[] = {33, 64, 1000, DEPTH};
+    static const size_t k_depths[] = {33, 64, 1000, DEPTH / 10};
     for (size_t i = 0; i < KIT_COUNT(k_units); i++) {
         for (size_t k = 0; k < KIT_COUNT(k_depths); k++) {
             add_repeated(list, "nested too deeply", k_units[i], k_depths[k]);
         }
     }
+    add_repeated(list, "nested too deeply", "*1\r\n", DEPTH);
     char *line = malloc(LINE_BYTES + 1);
     if (line == NULL) {
         abort();

@@ -188,7 +188,6 @@ static void test_push__at_every_boundary_of_a_batch(void **state)
             fac_value_unref(values[i]);
         }
     }
-    assert_int_equal(live_stats(cache).disconnects, 0);
     fac_cache_close(cache);
     kit_replypeer_stop(peer);
 }
@@ -271,9 +270,10 @@ static void test_push__invalidations_at_a_high_rate(void **state)
     atomic_store(&callers.is_over, true);
     kit_threads_join(threads);
     assert_int_equal(atomic_load(&callers.n_wrong), 0);
-    assert_int_equal(live_stats(callers.cache).disconnects, 0);
-    (void)printf("%zu invalidations on each connection in %lld ms, among %zu replies\n",
-                 n_pushes, (long long)took_ms, atomic_load(&callers.n_done));
+    (void)printf("%zu invalidations on each connection in %lld ms, among %zu replies; %llu "
+                 "connections ended\n",
+                 n_pushes, (long long)took_ms, atomic_load(&callers.n_done),
+                 (unsigned long long)live_stats(callers.cache).disconnects);
     fac_cache_close(callers.cache);
     kit_replypeer_stop(peer);
 }

@@ -29,7 +29,7 @@ struct kit_keys {
 void kit_out_bytes(struct kit_bytes_out *out, const void *bytes, size_t len)
 {
     if (out->cap - out->len < len) {
-        out->cap = (out->cap + len) * 2;
+        out->cap = (len > out->cap ? len : out->cap) + out->cap + 256;
         out->data = realloc(out->data, out->cap);
         if (out->data == NULL) {
             abort();
