@@ -104,15 +104,14 @@ static void say_right(struct fuzzing_voice *voice, const struct kit_frame *frame
         say(out, fixed);
     } else if (kit_frame_says(frame, 0, "HELLO")) {
         say_hello(voice, out);
-    } else if (kit_frame_says(frame, 0, "GET") && frame->n_args == 2) {
+    } else if (frame->n_args == 2 &&
+               (kit_frame_says(frame, 0, "GET") || kit_frame_says(frame, 0, "ECHO"))) {
         say_value(voice, out, frame->args[1]);
     } else if (kit_frame_says(frame, 0, "MGET")) {
         say_header(out, '*', frame->n_args - 1);
         for (size_t i = 1; i < frame->n_args; i++) {
             say_value(voice, out, frame->args[i]);
         }
-    } else if (kit_frame_says(frame, 0, "ECHO") && frame->n_args == 2) {
-        say_value(voice, out, frame->args[1]);
     } else if (kit_frame_says(frame, 0, "SCAN")) {
         say_scan(voice, out);
     } else {
