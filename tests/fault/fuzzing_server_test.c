@@ -65,7 +65,7 @@ static void blame(struct world *world, const char *what, const char *detail)
 {
     (void)pthread_mutex_lock(&world->lock);
     if (world->problem[0] == '\0') {
-        (void)snprintf(world->problem, sizeof(world->problem), "%s: %s", what, detail);
+        (void)snprintf(world->problem, sizeof(world->problem), "%.60s: %.180s", what, detail);
     }
     (void)pthread_mutex_unlock(&world->lock);
 }

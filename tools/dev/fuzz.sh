@@ -17,7 +17,7 @@ run_fuzz() {
     [[ $seconds =~ ^[1-9][0-9]{0,5}$ ]] || die "fuzz takes a number of seconds, not $seconds"
     need_packages "${PACKAGES_FUZZ[@]}" "${PACKAGES_TEST[@]}" libhiredis-dev python3
     build_preset fuzz
-    build_preset test fuzz_echo_test
+    build_preset test fuzz_echo_test fault_fuzzing_server_test
     local fuzzers=() program name
     while IFS= read -r program; do
         fuzzers+=("$program")
@@ -30,8 +30,15 @@ run_fuzz() {
         in_turn fuzz_one "$program" "$seconds"
     done
     in_turn fuzz_python "$seconds"
-    in_turn fuzz_echo redis "$seconds"
-    in_turn fuzz_echo valkey "$seconds"
+    for name in redis valkey; do
+        in_turn fuzz_again "echo_$name" "$seconds" 1000 200000 fuzz/fuzz_echo_test \
+            test_encode__arguments_come_back_from_a_server "$name"
+    done
+    # Two at once: a session mostly waits.
+    for name in sessions_1 sessions_2; do
+        in_turn fuzz_again "$name" "$seconds" 200 400 fault/fault_fuzzing_server_test \
+            test_fuzzing_server__neither_hangs_nor_leaks_nor_crosses
+    done
     wait
 
     local failed=() n_results
@@ -44,7 +51,7 @@ run_fuzz() {
     fuzz_write_record
     fuzz_sum
     [ ${#failed[@]} -eq 0 ] || die "a fuzzer found something: ${failed[*]}"
-    [ "$n_results" -eq $((${#fuzzers[@]} + 3)) ] || die "not every fuzzer has a result"
+    [ "$n_results" -eq $((${#fuzzers[@]} + 5)) ] || die "not every fuzzer has a result"
     say "$n_results fuzzers found nothing"
 }
 
@@ -112,23 +119,27 @@ fuzz_python() {
     [ "$status" -eq 0 ] || fuzz_failed python "$log"
 }
 
-# fuzz_echo SERVER SECONDS: 20,000 commands, again and again, each time with another seed.
-fuzz_echo() {
-    local server=$1 seconds=$2 log=build/fuzz/echo_$1.log begun=$SECONDS n=0 status=0
+# fuzz_again NAME SECONDS SCALE COUNT PROGRAM TEST…: a test that does COUNT things at that scale,
+# again and again, each time with another seed, which its log names.
+fuzz_again() {
+    local name=$1 seconds=$2 scale=$3 count=$4 log=build/fuzz/$1.log begun=$SECONDS n=0 status=0
+    shift 4
     until [ $((SECONDS - begun)) -ge "$seconds" ] || [ "$status" -ne 0 ]; do
-        FAC_TEST_SCALE=1000 build/test/tests/fuzz/fuzz_echo_test \
-            test_encode__arguments_come_back_from_a_server "$server" >"$log" 2>&1 || status=$?
-        n=$((n + 200000))
+        FAC_TEST_SCALE=$scale "build/test/tests/$1" "${@:2}" >"$log" 2>&1 || status=$?
+        n=$((n + count))
     done
-    fuzz_result "echo_$server" plain "$n" $((n / (SECONDS > begun ? SECONDS - begun : 1))) \
+    fuzz_result "$name" plain "$n" $((n / (SECONDS > begun ? SECONDS - begun : 1))) \
         $((status != 0))
-    [ "$status" -eq 0 ] || fuzz_failed "echo_$server" "$log"
+    [ "$status" -eq 0 ] || fuzz_failed "$name" "$log"
 }
 
 # tree_of NAME: twelve digits that change with the sources that this fuzzer is for.
 tree_of() {
     local room=src/resp
-    case $1 in url | settings) room=src/config ;; esac
+    case $1 in
+        url | settings) room=src/config ;;
+        sessions*) room=src ;;
+    esac
     list_files "$room/*" | xargs sha256sum | sha256sum | cut -c 1-12
 }
 
@@ -147,9 +158,10 @@ fuzz_write_record() {
 # What the record says of the sources as they are.
 fuzz_sum() {
     [ -s "$fuzz_record" ] || return 0
-    awk -F, -v resp="$(tree_of split)" -v config="$(tree_of url)" -v bar="$fuzz_bar" \
+    awk -F, -v trees="$(tree_of split) $(tree_of url) $(tree_of sessions)" -v bar="$fuzz_bar" \
         -v bar_asan="$fuzz_bar_asan" '
-        NR > 1 && ($3 == resp || $3 == config) {
+        NR > 1 && index(trees, $3) > 0 {
+            sub(/_[12]$/, "", $4)
             n[$4] += $6; found[$4] += $8; seconds[$4] += ($7 > 0 ? $6 / $7 : 0)
         }
         END {
