@@ -28,8 +28,8 @@ enum {
     CALLS = 6, /* of one thread in one session */
     DEADLINE_MAX_MS = 24,
     DEADLINE_OFTEN_MS = 6, /* most are short: the waiting is what a session costs */
-    HEALTHY_MS = 20000, /* a busy machine is no failure */
-    LATE_MAX_MS = 1000, /* beyond the deadline: failures.md's bar for a hang */
+    HEALTHY_MS = 20000,    /* a busy machine is no failure */
+    LATE_MAX_MS = 1000,    /* beyond the deadline: what is later hangs */
     KEY_BYTES = 24,
     MANY_MAX = 8
 };
