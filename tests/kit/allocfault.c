@@ -15,7 +15,8 @@ enum {
     SITES_MAX = 1024 /* a power of two */
 };
 
-static atomic_size_t countdown; /* allocations until the first failure; 0: it is over */
+static atomic_size_t countdown;  /* allocations until the first failure; 0: it is over */
+static atomic_uintptr_t awaited; /* the place that fails next; 0: any */
 static atomic_bool goes_on;
 static atomic_uint chance; /* in a thousand */
 static atomic_uint_fast64_t random_state;
@@ -44,8 +45,13 @@ static void note_site(uintptr_t site)
     }
 }
 
-static bool is_due(void)
+static bool is_due(uintptr_t site)
 {
+    uintptr_t place = site;
+    if (atomic_load(&awaited) == site && atomic_compare_exchange_strong(&awaited, &place, 0)) {
+        atomic_store(&countdown, atomic_load(&goes_on) ? 1U : 0U);
+        return true;
+    }
     size_t left = atomic_load(&countdown);
     while (left > 0) {
         if (left == 1 && atomic_load(&goes_on)) {
@@ -79,7 +85,7 @@ static bool fails(const void *address)
             records[at] = site;
         }
     }
-    if (!is_due()) {
+    if (!is_due(site)) {
         return false;
     }
     (void)atomic_fetch_add(&n_now, 1U);
@@ -94,12 +100,19 @@ static void arm(size_t n, bool and_on, unsigned in_thousand)
     atomic_store(&n_now, 0U);
     atomic_store(&goes_on, and_on);
     atomic_store(&chance, in_thousand);
+    atomic_store(&awaited, 0);
     atomic_store(&countdown, n);
 }
 
 void kit_allocfault_arm(size_t n, bool and_on)
 {
     arm(n, and_on, 0);
+}
+
+void kit_allocfault_arm_place(uintptr_t place, bool and_on)
+{
+    arm(0, and_on, 0);
+    atomic_store(&awaited, place);
 }
 
 void kit_allocfault_arm_chance(unsigned in_thousand, uint64_t seed)
@@ -111,6 +124,7 @@ void kit_allocfault_arm_chance(unsigned in_thousand, uint64_t seed)
 void kit_allocfault_lift(void)
 {
     atomic_store(&chance, 0U);
+    atomic_store(&awaited, 0);
     atomic_store(&countdown, 0U);
     atomic_store(&is_recording, false);
 }

@@ -18,6 +18,10 @@ enum {
  * Any thread's count. */
 void kit_allocfault_arm(size_t n, bool and_on);
 
+/* Fail the next allocation of one place, as kit_allocfault_recorded() tells it; and all after it,
+ * anywhere, when `and_on`. */
+void kit_allocfault_arm_place(uintptr_t place, bool and_on);
+
 /* Fail each with a chance of `in_thousand`; 0: none. */
 void kit_allocfault_arm_chance(unsigned in_thousand, uint64_t seed);
 void kit_allocfault_lift(void);
