@@ -148,12 +148,15 @@ static size_t count_in_memory(const char *masked)
 
 static void begin(struct live *live, char *canary)
 {
-    char line[CANARY_BYTES + 64];
-    const char *const config[] = {line, NULL};
+    /* The server is told its SHA-256, so that the kit never holds it. */
+    static const char *const k_config[] = {
+        "user tester on "
+        "#fa2995fe180516e02a8f45a789ab5ed76b4a3abb2de0c5188877c1ad03641285 "
+        "~* &* +@all",
+        NULL,
+    };
+    live_start(live, k_config);
     show(canary);
-    (void)snprintf(line, sizeof(line), "user tester on >%s ~* &* +@all", canary);
-    live_start(live, config);
-    explicit_bzero(line, sizeof(line));
     live->options.username = "tester";
     live->options.timeout_ms = LIVE_TIMEOUT_MS;
 }
@@ -193,17 +196,13 @@ static void test_canary__is_in_nothing_that_is_said_nor_left(void **state)
     (void)snprintf(url, sizeof(url), "redis://tester:%s@127.0.0.1:port", canary);
     assert_int_equal(open_and_use(&said, &options), FAC_E_CONFIG);
     options = live.options;
-    assert_true(fac_options_set(&options, "password", canary, NULL) == FAC_OK);
     fac_error err;
-    assert_true(fac_options_set(&options, "port", canary, &err) == FAC_E_CONFIG);
-    /* It names what it refuses, a port: nobody gives a password there, and the test does not
-     * ask for it. */
+    assert_status(fac_options_set(&options, "password", canary, &err), FAC_OK, &err);
     kit_server_kill(live.server);
     assert_int_equal(open_and_use(&said, &options), FAC_E_UNAVAILABLE);
 
     explicit_bzero(canary, sizeof(canary));
     explicit_bzero(url, sizeof(url));
-    explicit_bzero(&err, sizeof(err));
     assert_int_equal(count_canary(said.bytes, said.len, masked), 0);
     assert_int_equal(count_in_memory(masked), 0);
     free(said.bytes);
