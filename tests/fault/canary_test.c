@@ -131,8 +131,8 @@ static size_t count_in_memory(const char *masked)
         uint64_t to = 0;
         char rights[8] = "";
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) != 3 ||
-            rights[0] != 'r' || rights[1] != 'w' || to - from > (UINT64_C(1) << 30)) {
-            continue; /* what is larger is a sanitizer's shadow */
+            rights[0] != 'r' || rights[1] != 'w' || to - from > (UINT64_C(1) << 27)) {
+            continue; /* what is larger is a sanitizer's shadow: an arena has 2^26 bytes */
         }
         for (uint64_t at = from; at < to; at += CHUNK) {
             memset(chunk, 0, sizeof(chunk)); /* what was read before is not counted as memory */

@@ -230,9 +230,14 @@ static void test_life__exec_inherits_no_descriptor(void **state)
 
 /* --- Ends of a process amid traffic ---------------------------------------------------------- */
 
+enum {
+    ENDING_TALKERS = 8
+};
+
 struct ending {
     struct traffic traffic;
     size_t n_wanted;
+    atomic_size_t n_ended;
 };
 
 static void *talk_for_ever(void *context)
@@ -241,6 +246,9 @@ static void *talk_for_ever(void *context)
     while (atomic_load(&ending->traffic.n_rounds) < ending->n_wanted) {
         (void)is_answered(ending->traffic.cache, "ending:k");
         (void)atomic_fetch_add(&ending->traffic.n_rounds, 1U);
+    }
+    if (atomic_fetch_add(&ending->n_ended, 1U) == ENDING_TALKERS - 1) {
+        exit(0); /* a sanitizer's own thread would keep the process */
     }
     pthread_exit(NULL);
 }
@@ -257,7 +265,7 @@ static int end_amid_traffic(const char *port, const char *how, const char *after
     bool is_thread_end = strcmp(how, "pthread_exit") == 0;
     size_t wanted = strtoul(after, NULL, 10);
     ending.n_wanted = is_thread_end ? wanted : SIZE_MAX;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < ENDING_TALKERS; i++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, talk_for_ever, &ending) != 0 ||
             pthread_detach(thread) != 0) {
@@ -265,7 +273,7 @@ static int end_amid_traffic(const char *port, const char *how, const char *after
         }
     }
     if (is_thread_end) {
-        pthread_exit(NULL); /* the process ends, with 0, when its last thread does */
+        pthread_exit(NULL); /* the main thread's end is not the process's */
     }
     while (atomic_load(&ending.traffic.n_rounds) < wanted) {
         kit_nap();
@@ -273,7 +281,8 @@ static int end_amid_traffic(const char *port, const char *how, const char *after
     if (strcmp(how, "_exit") == 0) {
         _exit(0);
     }
-    if (strcmp(how, "close") == 0) {
+    if (strcmp(how, "close") == 0) { /* the talkers keep a reference */
+        (void)fac_cache_ref(ending.traffic.cache);
         fac_cache_close(ending.traffic.cache);
     }
     return 0; /* of main: exit() */

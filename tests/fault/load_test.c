@@ -114,10 +114,12 @@ static void test_load__cycles_leave_nothing(void **state)
     (void)state;
     struct kit_server *server = kit_server_start(
         &(struct kit_server_options){.kind = KIT_REDIS});
+    /* This one, and one that a sanitizer starts with the first other. */
+    size_t n_threads = count_entries("/proc/self/task") + 1;
     for (size_t i = 0; i < 10; i++) {
         cycle(server, i); /* what libc and the sanitizers make once */
     }
-    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") == 3); /* ".", "..", this one */
+    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") <= n_threads);
     size_t n_fds = count_entries("/proc/self/fd");
     size_t n_mappings = count_mappings("libfaciliter");
     size_t n_all = count_mappings("");
@@ -126,7 +128,7 @@ static void test_load__cycles_leave_nothing(void **state)
     for (size_t i = 0; i < n_cycles; i++) {
         cycle(server, i);
     }
-    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") == 3);
+    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") <= n_threads);
     assert_int_equal(count_entries("/proc/self/fd"), n_fds);
     assert_int_equal(count_mappings("libfaciliter"), n_mappings);
     /* Stacks and arenas that libc keeps may come once; one for each cycle would be a leak. */

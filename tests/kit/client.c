@@ -6,14 +6,21 @@
 #include <faciliter/facade.h>
 
 static _Thread_local unsigned n_inside;
+static _Thread_local unsigned long n_calls;
 
 bool kit_client_is_inside(void)
 {
     return n_inside > 0;
 }
 
+unsigned long kit_client_call(void)
+{
+    return n_calls;
+}
+
 void kit_client_enter(void)
 {
+    n_calls += n_inside == 0 ? 1U : 0U;
     n_inside++;
 }
 

@@ -9,6 +9,9 @@
 
 bool kit_client_is_inside(void);
 
+/* A number that this thread has had in no earlier call. */
+unsigned long kit_client_call(void);
+
 /* For what is no public function: a thread that the client started. Pairs may nest. */
 void kit_client_enter(void);
 void kit_client_leave(void);

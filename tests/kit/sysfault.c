@@ -26,6 +26,7 @@
 
 enum {
     SITES_MAX = 8192, /* a power of two */
+    PIECES = 4096,    /* of one size in a call; after as many, they are twice as large */
     PLANS_MAX = 64,   /* a plan is kept while threads may still look at it */
 };
 
@@ -46,6 +47,8 @@ static _Atomic int64_t monotonic_shift_ns;
 /* A thread of the client's. */
 static _Thread_local struct {
     uint64_t random;
+    unsigned long call; /* n_pieces is of this one */
+    size_t n_pieces;
     unsigned char stutter[KIT_SYS_COUNT]; /* what was said before this call so far */
     bool was_interrupted[KIT_SYS_COUNT];
 } mine;
@@ -168,7 +171,13 @@ static size_t chopped(size_t len)
     if (plan == NULL || plan->chop_bytes == 0 || len <= 1) {
         return len;
     }
-    size_t most = 1 + (size_t)(draw(plan) % plan->chop_bytes);
+    if (mine.call != kit_client_call()) {
+        mine.call = kit_client_call();
+        mine.n_pieces = 0;
+    }
+    size_t doublings = mine.n_pieces++ / PIECES;
+    size_t most = (1 + (size_t)(draw(plan) % plan->chop_bytes))
+                  << (doublings < 32 ? doublings : 32);
     return most < len ? most : len;
 }
 

@@ -46,8 +46,10 @@ struct kit_sysfault {
     size_t nth;           /* the n-th of them fails, 1 is the next; 0: none by number */
     bool and_on;          /* and all after it */
     unsigned in_thousand; /* and every other with this chance */
-    size_t chop_bytes;    /* a transfer moves 1 to this many bytes, at random; 0: all of it */
-    bool is_stuttering;   /* EINTR, then EAGAIN, before every call that can give them */
+    /* A transfer moves 1 to this many bytes, at random; 0: all of it. After 4096 pieces in one
+     * call they become larger, so that a value of megabytes has an end. */
+    size_t chop_bytes;
+    bool is_stuttering; /* EINTR, then EAGAIN, before every call that can give them */
     uint64_t seed;
 };
 
