@@ -78,6 +78,11 @@ static void write_replies(enum kit_reply_fault fault, size_t victim, char *all, 
     }
 }
 
+static void wait_until_read(const struct rig *rig, uint64_t goal)
+{
+    KIT_WAIT_FOR(5000, kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN] == goal);
+}
+
 /* Send them in pieces of `step` bytes. */
 static void fault_one(struct rig *rig, enum kit_reply_fault fault, size_t victim, size_t step)
 {
@@ -87,16 +92,15 @@ static void fault_one(struct rig *rig, enum kit_reply_fault fault, size_t victim
     struct kit_faults faults = {.reply = fault, .reply_after = victim, .inserted = k_extra};
     kit_proxy_set(rig->proxy, &faults);
     size_t len = strlen(all);
-    uint64_t goal = kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN];
+    uint64_t before = kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN];
     for (size_t at = 0; at < len; at += step) {
         size_t piece = len - at < step ? len - at : step;
         rig_say(rig->server, all + at, piece);
-        goal += piece;
-        /* Each larger piece is read on its own; and none is on its way when the next test begins. */
-        if (step > 1 || at + step >= len) {
-            KIT_WAIT_FOR(5000, kit_proxy_counts(rig->proxy).bytes_in[KIT_DOWN] == goal);
+        if (step > 1) { /* larger ones are read each on its own */
+            wait_until_read(rig, before + at + piece);
         }
     }
+    wait_until_read(rig, before + len); /* none is on its way when the next one begins */
     rig_expect(rig->client, want, strlen(want));
 }
 

@@ -97,6 +97,25 @@ static void record(void)
     (void)fclose(file);
 }
 
+static void print_totals(void)
+{
+    struct total all = {0};
+    for (size_t i = 0; i < KIT_COUNT(k_soaked); i++) {
+        const struct total *total = &soak.totals[k_soaked[i]];
+        all.n_rounds += total->n_rounds;
+        all.seconds += total->seconds;
+        all.n_ops += total->n_ops;
+        all.n_wrong += total->n_wrong;
+        all.n_deaths += total->n_deaths;
+        all.n_abandoned += total->n_abandoned;
+        all.n_malformed += total->n_malformed;
+    }
+    (void)printf("this run: %zu rounds, %" PRIu64 " operations in %.0f s (%.0f/s), %" PRIu64
+                 " wrong, %" PRIu64 " malformed, %" PRIu64 " deaths, %" PRIu64 " abandoned\n",
+                 all.n_rounds, all.n_ops, all.seconds, (double)all.n_ops / all.seconds,
+                 all.n_wrong, all.n_malformed, all.n_deaths, all.n_abandoned);
+}
+
 static void print_round(size_t round, const char *server, size_t value_bytes)
 {
     const struct row_report *report = &soak.report;
@@ -183,6 +202,7 @@ int main(int argc, char **argv)
     }
     start_servers(servers);
     run_rounds(servers, (int64_t)(strtod(argv[1], NULL) * 60000));
+    print_totals();
     for (size_t i = 0; i < SERVERS; i++) {
         kit_server_stop(servers[i]);
     }

@@ -6,6 +6,7 @@
 #include "kit/wait.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,24 @@ static size_t count_fds(void)
     return n - 1; /* without the one that looked */
 }
 
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+/* With the first thread of a process come things that stay: ThreadSanitizer's own thread is one. */
+static void start_the_first_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0) {
+        (void)pthread_join(thread, NULL);
+    }
+}
+
 struct kit_procwatch kit_procwatch_take(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, start_the_first_thread);
     struct kit_procwatch watch = {.n_fds = count_fds()};
     FILE *status = fopen("/proc/self/status", "re");
     assert_non_null(status);
