@@ -152,6 +152,7 @@ struct faci_conn {
     struct faci_conn *next_idle;
     _Atomic int64_t used_at_ns; /* when it was lent last */
     int64_t ready_at_ns;
+    uint64_t n_greeting; /* n_done when it was ready */
 };
 
 /* A connection that is not connected. NULL: no memory. */

@@ -87,6 +87,7 @@ struct attempt {
     bool has_sent;   /* bytes of this attempt were given to the kernel */
     bool has_died;   /* the connection ended, or was left to end */
     bool is_refused; /* the breaker is open */
+    fac_status st;   /* what came of it */
 };
 
 /* What an attempt had when it may be made again; the rest of the time otherwise. */
@@ -160,11 +161,13 @@ static fac_status run_alone(struct faci_engine *engine, struct faci_job *job,
 static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job, int64_t now_ns,
                                int64_t deadline_ns, struct attempt *attempt, fac_error *err)
 {
+    bool waited_in_vain = attempt->st == FAC_E_TIMEOUT;
     *attempt = (struct attempt){0};
     struct faci_lease lease = {
         .now_ns = now_ns,
         .deadline_ns = attempt_deadline(engine, job, now_ns, deadline_ns),
         .since_ns = job->n_attempts > 0 ? now_ns : 0,
+        .is_patient = waited_in_vain,
         .is_checked = job->retry == FACI_RETRY_NEVER,
     };
     job->n_attempts++;
@@ -175,9 +178,12 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     atomic_fetch_sub_explicit(&engine->n_in_flight, 1U, memory_order_relaxed);
     attempt->is_refused = lease.is_refused;
     if (!lease.is_refused) {
+        /* An error that is an answer shows that the server is there. */
+        bool is_answered = attempt->has_conn && !attempt->has_died;
         bool is_late = st == FAC_E_TIMEOUT && faci_clock_left_ns(lease.deadline_ns) == 0;
-        faci_pool_report(&engine->pool, &lease, st, is_late, err);
+        faci_pool_report(&engine->pool, &lease, is_answered ? FAC_OK : st, is_late, err);
     }
+    attempt->st = st;
     return st;
 }
 
@@ -239,10 +245,10 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
     bool is_unknown = false; /* some attempt may have been applied */
     int64_t began_ns = faci_clock_now_ns();
     int64_t now_ns = began_ns;
+    struct attempt attempt = {.st = FAC_OK};
     for (;;) {
         fac_error why;
         faci_error_clear(&why);
-        struct attempt attempt;
         fac_status st = attempt_once(engine, job, now_ns, deadline_ns, &attempt, &why);
         is_unknown = is_unknown || (attempt.has_sent && attempt.has_died && !is_answer(st));
         if (st == FAC_OK || is_answer(st)) {
@@ -260,7 +266,9 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
             atomic_fetch_add_explicit(&engine->n_retries, 1U, memory_order_relaxed);
             continue;
         }
-        if ((st == FAC_E_UNAVAILABLE || st == FAC_E_PROTOCOL) && !attempt.is_refused) {
+        bool is_answered = attempt.has_conn && !attempt.has_died;
+        if ((st == FAC_E_UNAVAILABLE || st == FAC_E_PROTOCOL) && !attempt.is_refused &&
+            !is_answered) {
             faci_pool_note_failure(&engine->pool, now_ns);
         }
         if (attempt.has_died && !is_answer(st)) {

@@ -28,6 +28,7 @@ struct faci_gate {
     struct faci_backoff restart; /* after it: 50 ms doubling to the given cap */
     bool was_up;                 /* it has been reached once */
     unsigned n_failures;         /* in a row; 0: up, or not yet tried */
+    bool was_cut;                /* the last failure: it answered the dial, and hung up */
     bool is_trying;              /* after a failure: somebody tries now */
     int64_t next_at_ns;          /* after a failure: no attempt before */
     int64_t failed_at_ns;        /* the last failure */
@@ -56,6 +57,19 @@ void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns);
  * is the same event: it does not lengthen the pause. */
 void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                     const fac_error *why);
+
+/* The same for one that reached the server, which hung up before it was ready: of such, three in a
+ * row are tried again at once. */
+void faci_gate_fail_cut(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
+                        const fac_error *why);
+
+/* A connection since `began_ns` that ended before it served anybody, and not the first: there is a
+ * pause before the next attempt. */
+void faci_gate_fail_useless(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
+                            const fac_error *why);
+
+/* A connection has served many calls: the server is well, and the first step comes next. */
+void faci_gate_has_served(struct faci_gate *gate);
 
 /* An attempt that began at `began_ns` ended early for a reason of its caller's: it says nothing of
  * the server. */

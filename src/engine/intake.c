@@ -211,8 +211,12 @@ static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
         case FACI_READ_TOO_LARGE:
             faci_conn_poison(conn, FAC_E_TOO_LARGE, 0, conn->reader.error_text);
             break;
-        case FACI_READ_MORE:
         case FACI_READ_PUSH:
+            if (conn->identity.protocol == 2) {
+                faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a push, and RESP2 has none");
+            }
+            break;
+        case FACI_READ_MORE:
             break;
         }
     }

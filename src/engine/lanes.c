@@ -62,7 +62,7 @@ static bool has_shown(const struct faci_conn *conn, int64_t since_ns)
 }
 
 struct faci_conn *faci_lanes_pick(const struct faci_lanes *lanes, int64_t now_ns,
-                                  int64_t since_ns)
+                                  int64_t since_ns, bool may_look)
 {
     struct faci_conn *best = NULL;
     uint32_t least = UINT32_MAX;
@@ -70,8 +70,8 @@ struct faci_conn *faci_lanes_pick(const struct faci_lanes *lanes, int64_t now_ns
     for (unsigned i = 0; i < lanes->n; i++) {
         struct faci_conn *conn = lanes->list[i];
         uint32_t n = faci_conn_callers(conn);
-        if (faci_conn_is_poisoned(conn) || !has_shown(conn, since_ns) ||
-            is_overdue(conn, now_ns)) {
+        bool will_do = has_shown(conn, since_ns) || (may_look && n == 0);
+        if (faci_conn_is_poisoned(conn) || !will_do || is_overdue(conn, now_ns)) {
             continue;
         }
         bool is_surplus = i >= wanted; /* only when there is no other */

@@ -36,9 +36,10 @@ uint32_t faci_lanes_callers(const struct faci_lanes *lanes);
 unsigned faci_lanes_wanted(uint32_t n_callers);
 
 /* The best for one more caller: NULL when there is none, or none that makes progress.
- * `since_ns`: only those that have shown since then that they work; 0: any. */
+ * `since_ns`: only those that have shown since then that they work; 0: any. `may_look`: or that
+ * nobody is on, so that they can be looked at. */
 struct faci_conn *faci_lanes_pick(const struct faci_lanes *lanes, int64_t now_ns,
-                                  int64_t since_ns);
+                                  int64_t since_ns, bool may_look);
 
 /* One whose callers have all left, and whose oldest request has waited too long; NULL: none. */
 struct faci_conn *faci_lanes_stalled(const struct faci_lanes *lanes, int64_t now_ns);

@@ -21,6 +21,8 @@ enum {
     REAP_EVERY_MS = 10 * 1000,
     REAP_UNUSED_MS = 60 * 1000,
     NOTE_EVERY_MS = 1000, /* successes are told to the breaker */
+    SERVED_CALLS = 64,    /* of a connection that was of use */
+    USELESS_IN_A_ROW = 3, /* and of so many that were not, the last is followed by a pause */
 };
 
 /* --- Lists, under the lock ------------------------------------------------------------------ */
@@ -102,6 +104,20 @@ void faci_pool_note_event_locked(struct faci_pool *pool, int64_t began_ns, const
     atomic_store_explicit(&pool->is_uneasy, true, memory_order_relaxed);
 }
 
+/* A server that takes connections only to end them is no better than one that takes none. */
+static void note_use_locked(struct faci_pool *pool, const struct faci_conn *conn,
+                            const fac_error *why) FACI_REQUIRES(&pool->lock)
+{
+    uint64_t n_served = conn->n_done - conn->n_greeting;
+    if (n_served >= SERVED_CALLS) {
+        faci_gate_has_served(&pool->gate);
+    }
+    pool->n_useless = n_served > 0 ? 0 : pool->n_useless + 1;
+    if (pool->n_useless >= USELESS_IN_A_ROW) {
+        faci_gate_fail_useless(&pool->gate, conn->ready_at_ns, faci_clock_now_ns(), why);
+    }
+}
+
 /* The death of a connection is an event of the server's; what we did to it ourselves is not. */
 static void note_death_locked(struct faci_pool *pool, const struct faci_conn *conn)
     FACI_REQUIRES(&pool->lock)
@@ -111,6 +127,7 @@ static void note_death_locked(struct faci_pool *pool, const struct faci_conn *co
     bool is_stall = death == FAC_E_TIMEOUT && !conn->is_exclusive;
     if (death == FAC_E_UNAVAILABLE || death == FAC_E_PROTOCOL || is_stall) {
         faci_pool_note_event_locked(pool, conn->ready_at_ns, &why);
+        note_use_locked(pool, conn, &why);
     }
     if (!pool->is_closed) {
         pool->n_lost++;

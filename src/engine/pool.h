@@ -40,6 +40,7 @@ struct faci_pool {
     struct faci_breaker breaker;
     int64_t event_ns; /* the last that the breaker was told of */
     int64_t reaped_at_ns;
+    uint32_t n_useless;            /* connections in a row that ended before they served */
     uint32_t n_lost;               /* connections that ended and were not replaced */
     struct faci_identity identity; /* as of the last handshake */
     unsigned fork_generation;
@@ -73,9 +74,10 @@ struct faci_lease {
     int64_t now_ns;      /* in: the time, which the caller knows already */
     int64_t deadline_ns; /* in; out: that of the probe, which is shorter */
     int64_t since_ns; /* in: 0, or when an attempt failed: only what works since then will do */
-    bool is_checked;  /* in: an idle one is looked at first, however short it was idle */
-    bool is_probe;    /* out: the breaker waits for how this goes */
-    bool is_refused;  /* out: the breaker is open, and nothing was tried */
+    bool is_patient; /* in: that attempt waited in vain: that one is not closed shows nothing */
+    bool is_checked; /* in: an idle one is looked at first, however short it was idle */
+    bool is_probe;   /* out: the breaker waits for how this goes */
+    bool is_refused; /* out: the breaker is open, and nothing was tried */
     struct faci_conn *conn; /* out */
 };
 

@@ -50,6 +50,7 @@ static void note_success_locked(struct faci_pool *pool, struct faci_conn *conn, 
     faci_gate_succeed(&pool->gate, now_ns);
     pool->identity = conn->identity;
     conn->ready_at_ns = now_ns;
+    conn->n_greeting = conn->n_done;
     atomic_fetch_add_explicit(&pool->n_connects, 1U, memory_order_relaxed);
     if (pool->n_lost > 0) {
         pool->n_lost--;
@@ -57,15 +58,22 @@ static void note_success_locked(struct faci_pool *pool, struct faci_conn *conn, 
     }
 }
 
-static void note_failure_locked(struct faci_pool *pool, fac_status st, int64_t began_ns,
-                                int64_t deadline_ns, const fac_error *why)
+static void note_failure_locked(struct faci_pool *pool, const struct faci_conn *conn,
+                                int64_t began_ns, int64_t deadline_ns, const fac_error *why)
     FACI_REQUIRES(&pool->lock)
 {
     int64_t now_ns = faci_clock_now_ns();
+    fac_status st = why->status;
     if (says_nothing_of_server_locked(pool, st, began_ns, deadline_ns)) {
         faci_gate_abandon(&pool->gate, began_ns);
+    } else if (st == FAC_E_UNAVAILABLE && conn->n_sent > 0) {
+        faci_gate_fail_cut(&pool->gate, began_ns, now_ns, why);
     } else {
         faci_gate_fail(&pool->gate, began_ns, now_ns, why);
+    }
+    /* One that refuses us is there, and the gate remembers what it said. */
+    if (st == FAC_E_UNAVAILABLE || st == FAC_E_PROTOCOL ||
+        (st == FAC_E_TIMEOUT && pool->gate.n_failures > 0)) {
         faci_pool_note_event_locked(pool, began_ns, why);
     }
     atomic_fetch_add_explicit(&pool->n_connect_failures, 1U, memory_order_relaxed);
@@ -88,7 +96,7 @@ static fac_status connect_new(struct faci_pool *pool, struct faci_conn *conn,
     if (st == FAC_OK) {
         note_success_locked(pool, conn, faci_clock_now_ns());
     } else {
-        note_failure_locked(pool, st, began_ns, deadline_ns, &why);
+        note_failure_locked(pool, conn, began_ns, deadline_ns, &why);
     }
     pool->n_connecting--;
     pool->is_opening = pool->is_opening && !shares;
@@ -227,7 +235,8 @@ static enum found find_lane_locked(struct faci_pool *pool, const struct faci_lea
         faci_conn_poison(stalled, FAC_E_TIMEOUT, 0, "no answer in time");
         faci_pool_retire_locked(pool, stalled, ended);
     }
-    struct faci_conn *best = faci_lanes_pick(lanes, lease->now_ns, lease->since_ns);
+    struct faci_conn *best = faci_lanes_pick(lanes, lease->now_ns, lease->since_ns,
+                                             !lease->is_patient);
     bool has_enough = best != NULL &&
                       (faci_conn_callers(best) == 0 ||
                        lanes->n >= faci_lanes_wanted(faci_lanes_callers(lanes)));

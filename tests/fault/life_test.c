@@ -3,8 +3,8 @@
  * connection, no descriptor is handed on, nothing of the process is changed. */
 #include "fault/owner_peer.h"
 #include "fault/talk.h"
+#include "kit/keyvalue.h"
 #include "kit/kit.h"
-#include "kit/selfvalue.h"
 #include "kit/stub.h"
 #include "kit/workdir.h"
 #include "live/live.h"
@@ -46,7 +46,7 @@ static bool is_answered(fac_cache *cache, const char *key)
     fac_value *value = NULL;
     bool is_set = fac_cache_set(cache, fac_str(key), fac_str(key), 60000, NULL, &err) == FAC_OK;
     bool is_got = fac_cache_get(cache, fac_str(key), NULL, &value, &err) == FAC_OK &&
-                  kit_selfvalue_is_of(fac_value_bytes(value), key);
+                  kit_keyvalue_is_of(fac_value_bytes(value), key);
     fac_value_unref(value);
     return is_set && is_got;
 }

@@ -3,8 +3,8 @@
 #include "fault/owner_peer.h"
 
 #include "kit/frame.h"
+#include "kit/keyvalue.h"
 #include "kit/kit.h"
-#include "kit/selfvalue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static void answer_key(struct owner_peer *peer, struct conn *conn,
     if (kit_frame_says(frame, 0, "GET")) {
         char reply[VALUE_BYTES + 16];
         int n = snprintf(reply, sizeof(reply), "$%d\r\n", (int)VALUE_BYTES);
-        kit_selfvalue_make(reply + n, VALUE_BYTES, key, 7);
+        kit_keyvalue_make(reply + n, VALUE_BYTES, key, 7);
         memcpy(reply + n + VALUE_BYTES, "\r\n", 2);
         say(conn, reply, (size_t)n + VALUE_BYTES + 2);
     } else {

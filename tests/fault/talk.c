@@ -2,8 +2,8 @@
 /* fault/talk.c — every verb once, and what may come back. */
 #include "fault/talk.h"
 
+#include "kit/keyvalue.h"
 #include "kit/kit.h"
-#include "kit/selfvalue.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -80,7 +80,7 @@ static void set_and_get(struct talk *talk, const fac_call *call, const char *wha
     if (bytes == NULL) {
         abort();
     }
-    kit_selfvalue_make(bytes, len, key, talk->number);
+    kit_keyvalue_make(bytes, len, key, talk->number);
     (void)note(talk, "set",
                fac_cache_set(talk->cache, k, fac_mem(bytes, len), TTL_MS, call, &err), &err);
     fac_value *value = NULL;
@@ -88,7 +88,7 @@ static void set_and_get(struct talk *talk, const fac_call *call, const char *wha
     fac_bytes got = fac_value_bytes(value);
     if ((st == FAC_OK) != (value != NULL)) {
         mismatch(talk, "get: %s and a value %p", fac_status_name(st), (void *)value);
-    } else if (st == FAC_OK && !kit_selfvalue_is_of(got, key)) {
+    } else if (st == FAC_OK && !kit_keyvalue_is_of(got, key)) {
         mismatch(talk, "get %s: %.40s", key, (const char *)got.data);
     }
     fac_value_unref(value);
@@ -96,7 +96,7 @@ static void set_and_get(struct talk *talk, const fac_call *call, const char *wha
     memset(bytes, 0, len);
     st = note(talk, "get_into",
               fac_cache_get_into(talk->cache, k, call, bytes, len, &got_len, &err), &err);
-    if (st == FAC_OK && !kit_selfvalue_is_of(fac_mem(bytes, got_len), key)) {
+    if (st == FAC_OK && !kit_keyvalue_is_of(fac_mem(bytes, got_len), key)) {
         mismatch(talk, "get_into %s: %.40s", key, bytes);
     }
     free(bytes);
@@ -108,7 +108,7 @@ static void small_verbs(struct talk *talk, const fac_call *call)
     char bytes[SMALL_BYTES];
     fac_bytes k = name_key(talk, key, "add", 0);
     fac_error err;
-    kit_selfvalue_make(bytes, sizeof(bytes), key, talk->number);
+    kit_keyvalue_make(bytes, sizeof(bytes), key, talk->number);
     (void)note(talk, "add",
                fac_cache_add(talk->cache, k, fac_mem(bytes, sizeof(bytes)), TTL_MS, call, &err),
                &err);
@@ -149,7 +149,7 @@ static void many_verbs(struct talk *talk, const fac_call *call)
     fac_error err;
     for (size_t i = 0; i < BATCH; i++) {
         batch->names[i] = name_key(talk, batch->keys[i], "many", i);
-        kit_selfvalue_make(batch->bytes[i], SMALL_BYTES, batch->keys[i], talk->number + i);
+        kit_keyvalue_make(batch->bytes[i], SMALL_BYTES, batch->keys[i], talk->number + i);
         batch->items[i] = (fac_item){batch->names[i], fac_mem(batch->bytes[i], SMALL_BYTES),
                                      TTL_MS};
     }
@@ -162,7 +162,7 @@ static void many_verbs(struct talk *talk, const fac_call *call)
     for (size_t i = 0; i < BATCH; i++) {
         fac_value *value = batch->values[i];
         if ((batch->statuses[i] == FAC_OK) != (value != NULL) ||
-            (value != NULL && !kit_selfvalue_is_of(fac_value_bytes(value), batch->keys[i]))) {
+            (value != NULL && !kit_keyvalue_is_of(fac_value_bytes(value), batch->keys[i]))) {
             mismatch(talk, "get_many %s: %s", batch->keys[i],
                      fac_status_name(batch->statuses[i]));
         }

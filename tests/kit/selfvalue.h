@@ -4,8 +4,6 @@
  *
  *   magic | key's hash | writer | seq | payload's length | payload | hash of all before
  *     8          8          8      8            8            …              8        bytes */
-/* kit/selfvalue.h — values that say which key they belong to: a value in the wrong hands is seen
- * by whoever holds it, without a memory of what was stored. */
 #ifndef FAC_KIT_SELFVALUE_H
 #define FAC_KIT_SELFVALUE_H
 
@@ -38,15 +36,5 @@ const char *kit_self_check(fac_bytes value, fac_bytes key, struct kit_self *out)
 /* A payload's length: each power of two is as likely as another up to `max_bytes`, and one in
  * eight lies at an edge of 16 KiB or 64 KiB, or is 0 or the maximum. */
 size_t kit_self_draw(uint64_t *random, size_t max_bytes);
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* Write "<key>=<number>:" and a filling made from both, `len` bytes in all. `len` is at least
- * what key and number need. */
-void kit_selfvalue_make(char *out, size_t len, const char *key, uint64_t number);
-
-/* Whether a value is one that belongs to the key, whole and unharmed. */
-bool kit_selfvalue_is_of(fac_bytes value, const char *key);
 
 #endif
