@@ -49,7 +49,7 @@ enum kit_accept {
 /* Of one direction. All zero: bytes pass at once. "By chance" counts are uniform around the mean
  * and drawn anew each time. */
 struct kit_flow_faults {
-    /* Each byte is sent on so long after it came, or an eighth of that later, 0.1 ms at most; any
+    /* Each byte is sent on so long after it came, or a quarter of that later, 0.1 ms at most; any
      * number is under way. */
     uint64_t delay_ns;
     uint64_t jitter_ns; /* and up to so much more, by chance; bytes never overtake each other */
