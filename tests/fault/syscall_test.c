@@ -373,7 +373,7 @@ static void test_resources__no_address_space(void **state)
     skip(); /* their shadow takes all of it */
 #endif
     enum {
-        HUGE_BYTES = 48 * 1024 * 1024
+        HUGE_BYTES = 16 * 1024 * 1024
     };
     struct live live;
     live_begin(&live);
