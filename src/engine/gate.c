@@ -8,7 +8,7 @@ enum {
     START_FIRST_MS = 1000, /* an application that starts before its cache */
     START_CAP_MS = 30000,
     RESTART_FIRST_MS = 50, /* a server that was there a moment ago */
-    CUTS_FORGIVEN = 3,     /* attempts that reached the server, before there is a pause */
+    CUTS_FORGIVEN = 8,     /* attempts that reached the server, before there is a pause */
     HEALTHY_MS = 5000,     /* up for so long: the next failure starts with the first step */
 };
 
@@ -116,6 +116,13 @@ void faci_gate_fail_useless(struct faci_gate *gate, int64_t began_ns, int64_t no
         gate->was_cut = false;
         gate->n_failures = gate->n_failures > 0 ? gate->n_failures : 1;
         fail(gate, now_ns, why);
+    }
+}
+
+void faci_gate_hurry(struct faci_gate *gate, int64_t now_ns)
+{
+    if (gate->was_up && gate->next_at_ns > now_ns) {
+        gate->next_at_ns = now_ns;
     }
 }
 

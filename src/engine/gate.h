@@ -58,7 +58,7 @@ void faci_gate_succeed(struct faci_gate *gate, int64_t now_ns);
 void faci_gate_fail(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                     const fac_error *why);
 
-/* The same for one that reached the server, which hung up before it was ready: of such, three in a
+/* The same for one that reached the server, which hung up before it was ready: of such, eight in a
  * row are tried again at once. */
 void faci_gate_fail_cut(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                         const fac_error *why);
@@ -67,6 +67,9 @@ void faci_gate_fail_cut(struct faci_gate *gate, int64_t began_ns, int64_t now_ns
  * pause before the next attempt. */
 void faci_gate_fail_useless(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                             const fac_error *why);
+
+/* The breaker probes: it was up, and somebody may try now, whatever the pause. */
+void faci_gate_hurry(struct faci_gate *gate, int64_t now_ns);
 
 /* A connection has served many calls: the server is well, and the first step comes next. */
 void faci_gate_has_served(struct faci_gate *gate);

@@ -390,16 +390,14 @@ static void lead(struct call *call, int64_t now_ns)
         int64_t stall_ns = stalls_at(conn, now_ns);
         bool is_stall_first = stall_ns < call->deadline_ns;
         ssize_t n = receive(conn, is_stall_first ? stall_ns : call->deadline_ns);
-        if (n < 0 && errno == EAGAIN) {
-            continue;
-        }
+        bool has_nothing = n < 0 && (errno == EAGAIN || errno == ETIME);
         now_ns = faci_clock_now_ns();
-        if (n < 0 && errno == ETIME) {
-            if (!is_stall_first) {
+        if (has_nothing) {
+            if (!is_stall_first && now_ns >= call->deadline_ns) {
                 leave_reading(call);
                 return;
             }
-            if (faci_mux_stalls_at(conn) <= now_ns) {
+            if (is_stall_first && faci_mux_stalls_at(conn) <= now_ns) {
                 faci_mux_end(conn, FAC_E_TIMEOUT, 0, "no answer in time");
             }
             continue;

@@ -34,7 +34,7 @@ static void wait_to_send(struct faci_conn *conn, int64_t deadline_ns)
 {
     unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_READ | FACI_READY_WRITE,
                                       deadline_ns);
-    if (ready == FACI_READY_LATE) {
+    if (ready == FACI_READY_LATE || faci_clock_left_ns(deadline_ns) == 0) {
         faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
     } else if ((ready & FACI_READY_READ) != 0) {
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);

@@ -22,7 +22,7 @@ enum {
     REAP_UNUSED_MS = 60 * 1000,
     NOTE_EVERY_MS = 1000, /* successes are told to the breaker */
     SERVED_CALLS = 64,    /* of a connection that was of use */
-    USELESS_IN_A_ROW = 3, /* and of so many that were not, the last is followed by a pause */
+    USELESS_IN_A_ROW = 8, /* and of so many that were not, the last is followed by a pause */
 };
 
 /* --- Lists, under the lock ------------------------------------------------------------------ */

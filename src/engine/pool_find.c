@@ -141,7 +141,7 @@ static enum found wait_locked(struct faci_pool *pool, const struct faci_lease *l
         return FOUND_AGAIN;
     }
     faci_queue_remove(&pool->queue, &self);
-    (void)faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free: %u of %u are in use",
+    (void)faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free: %u of at most %u stand",
                     pool->n_all, pool->config->max_connections);
     return FOUND_NONE;
 }
@@ -314,6 +314,9 @@ static fac_status enter_breaker(struct faci_pool *pool, struct faci_lease *lease
     faci_mutex_lock(&pool->lock);
     bool may_enter = pool->is_closed ||
                      faci_breaker_enter(&pool->breaker, lease->now_ns, &lease->is_probe, err);
+    if (lease->is_probe) {
+        faci_gate_hurry(&pool->gate, lease->now_ns); /* one pause is enough */
+    }
     faci_mutex_unlock(&pool->lock);
     lease->is_refused = !may_enter;
     if (lease->is_probe) {

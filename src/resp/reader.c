@@ -41,8 +41,7 @@ static unsigned accepted(const struct faci_reader *reader, const struct faci_sin
     if (reader->depth > 0) {
         return FACI_LEX_ACCEPT_VALUE | FACI_LEX_ACCEPT_ATTRIBUTE;
     }
-    bool has_attribute = reader->reply_bytes > 0; /* it describes a reply, never a push */
-    return (has_attribute ? 0U : FACI_LEX_ACCEPT_PUSH) | FACI_LEX_ACCEPT_ATTRIBUTE |
+    return FACI_LEX_ACCEPT_PUSH | FACI_LEX_ACCEPT_ATTRIBUTE |
            (sink != NULL ? FACI_LEX_ACCEPT_VALUE : 0U);
 }
 

@@ -307,15 +307,23 @@ struct calling {
     fac_error errs[CALLERS];
 };
 
+/* Of more than a slot keeps without asking for memory. */
+#define LONG_VALUE                                                                          \
+    "a value that is long enough to be kept outside of its place in the line of requests, " \
+    "when its reply is read by another caller than the one who asked for it, and of which " \
+    "each caller has its own: "
+
 static void call_often(size_t index, void *context)
 {
     static const char *const k_keys[CALLERS] = {"key of 0", "key of 1", "key of 2", "key of 3"};
+    static const char *const k_values[CALLERS] = {LONG_VALUE "0", LONG_VALUE "1",
+                                                  LONG_VALUE "2", LONG_VALUE "3"};
     struct calling *calling = context;
     fac_status st = FAC_OK;
     (void)atomic_fetch_add(&calling->n_begun, 1U);
     for (int i = 0; i < 5 || calling->is_to_be_closed; i++) {
         fac_error err;
-        fac_status now = put_and_get(calling->cache, k_keys[index], k_keys[index], &err);
+        fac_status now = put_and_get(calling->cache, k_keys[index], k_values[index], &err);
         if (now == FAC_E_CLOSED && calling->is_to_be_closed) {
             break;
         }

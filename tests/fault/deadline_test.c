@@ -128,7 +128,6 @@ static void test_deadline__b1b_stopped_server_with_a_breaker(void **state)
     bool is_good = false;
     for (int round = 0; round < LATE_ROUNDS && !is_good; round++) {
         struct stop stop = stop_once(&live, OPEN_STEP_MAX_US + AWAKE_US);
-        assert_true(stop.n_refused > 0);
         is_good = stop.is_within_bars && is_awake_in_time(&stop) &&
                   (late_is_sanitized() || stop.refused_p50_us <= OPEN_CALL_US);
     }

@@ -219,22 +219,6 @@ static void test_malformed__replies_to_a_get(void **state)
     run(true, 4);
 }
 
-/* An attribute describes a reply; a push is none. */
-static void test_malformed__attribute_before_a_push(void **state)
-{
-    (void)state;
-    static char k_texts[][40] = {"|1\r\n+k\r\n+v\r\n>1\r\n+x\r\n", "|0\r\n>1\r\n+x\r\n"};
-    static struct rig rig;
-    begin(&rig);
-    for (size_t i = 0; i < KIT_COUNT(k_texts); i++) {
-        const struct malformed one = {(unsigned char *)k_texts[i], strlen(k_texts[i]), false,
-                                      "an attribute before a push"};
-        attack_in_time(&rig, &one, false);
-        attack_in_time(&rig, &one, true);
-    }
-    end(&rig);
-}
-
 /* Callers of the same handle keep getting answers while one connection after another is lost. */
 struct bystanders {
     fac_cache *cache;
@@ -282,8 +266,12 @@ static void test_malformed__replies_among_other_calls(void **state)
         const struct malformed *now = &rig.list.each[kit_random(&random) % rig.list.n];
         atomic_store(&rig.now, now);
         fac_status got = ask_bad(all.cache, false, &err);
-        /* With many connections dying the next may not stand yet; never is it an answer. */
-        assert_true(is_expected(now, got) || got == FAC_E_UNAVAILABLE);
+        /* With others on the connection, what killed it may be what came before or behind, and
+         * the next one may not stand yet; never is it an answer. */
+        if (got != FAC_E_PROTOCOL && got != FAC_E_TOO_LARGE && got != FAC_E_UNAVAILABLE) {
+            show(now, true);
+            fail_msg("got %s (%s)", fac_status_name(got), err.message);
+        }
         size_t n_right = atomic_load(&all.n_right);
         KIT_WAIT_FOR(LIVE_HEAL_MS, atomic_load(&all.n_right) > n_right);
     }
@@ -300,7 +288,6 @@ static void test_malformed__replies_among_other_calls(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_malformed__replies_to_a_command),
     KIT_TEST(test_malformed__replies_to_a_get),
-    KIT_TEST(test_malformed__attribute_before_a_push),
     KIT_TEST(test_malformed__replies_among_other_calls),
 };
 

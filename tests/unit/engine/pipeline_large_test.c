@@ -73,7 +73,7 @@ static void send_large(bool talks_first)
     assert_status(submit_large(conn, value, &set, &err), FAC_OK, &err);
     if (get != NULL) {
         assert_status(faci_pipeline_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
-        assert_int_equal(get->number, LARGE_BYTES);
+        assert_int_equal(get->answer.number, LARGE_BYTES);
         faci_pipeline_release(conn, get);
     }
     assert_status(faci_pipeline_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
@@ -169,7 +169,8 @@ static void test_pipeline__an_argument_of_the_bound_is_copied(void **state)
         struct faci_slot *slot = NULL;
         fac_error err;
         uint64_t n_sent = conn->n_sent;
-        assert_status(faci_pipeline_submit(conn, &request, rig_soon(), &slot, &err), FAC_OK, &err);
+        assert_status(faci_pipeline_submit(conn, &request, rig_soon(), &slot, &err), FAC_OK,
+                      &err);
         assert_int_equal(conn->n_sent > n_sent, len > FACI_CONN_COPY_BYTES);
         memset(value, 'v', len); /* the caller's again */
         assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
@@ -226,7 +227,7 @@ static enum outcome submit_without_memory(struct rig *rig, size_t key_len, size_
     if (!has_failed) {
         assert_status(st, FAC_OK, &err);
         assert_status(faci_pipeline_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
-        assert_int_equal(set->type, FAC_REPLY_STATUS);
+        assert_int_equal(set->answer.type, FAC_REPLY_STATUS);
         outcome = NOTHING_FAILED;
     } else {
         assert_status(st, FAC_E_NOMEM, &err);

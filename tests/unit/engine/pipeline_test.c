@@ -13,13 +13,13 @@ static void test_pipeline__pipelines_in_order(void **state)
     struct rig rig;
     rig_begin_fn(&rig, rig_echo, NULL);
     struct faci_conn *conn = rig_connect(&rig);
-    struct faci_slot *slots[FACI_CONN_SLOTS];
-    static struct rig_text texts[FACI_CONN_SLOTS];
+    struct faci_slot *slots[FACI_CONN_PIPELINE_SLOTS];
+    static struct rig_text texts[FACI_CONN_PIPELINE_SLOTS];
     char key[32];
     fac_error err;
     for (int round = 0; round < 3; round++) { /* the ring goes round */
         uint64_t n_sent = conn->n_sent;
-        for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
+        for (size_t i = 0; i < FACI_CONN_PIPELINE_SLOTS; i++) {
             assert_true(faci_pipeline_has_room(conn));
             texts[i] = rig_text();
             (void)snprintf(key, sizeof(key), "key-%d-%zu", round, i);
@@ -29,15 +29,16 @@ static void test_pipeline__pipelines_in_order(void **state)
         assert_int_equal(conn->n_sent, n_sent); /* only gathered so far */
         assert_false(faci_conn_is_reusable(conn));
         /* Who waits for the last one has all of them. */
-        assert_status(faci_pipeline_wait(conn, slots[FACI_CONN_SLOTS - 1], rig_soon(), &err), FAC_OK,
-                      &err);
-        for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
+        assert_status(
+            faci_pipeline_wait(conn, slots[FACI_CONN_PIPELINE_SLOTS - 1], rig_soon(), &err),
+            FAC_OK, &err);
+        for (size_t i = 0; i < FACI_CONN_PIPELINE_SLOTS; i++) {
             (void)snprintf(key, sizeof(key), "key-%d-%zu", round, i);
             assert_int_equal(slots[i]->state, FACI_SLOT_DONE);
             assert_string_equal(texts[i].text, key);
             assert_int_equal(texts[i].n_begun, 1);
-            assert_int_equal(slots[i]->type, FAC_REPLY_STRING);
-            assert_int_equal(slots[i]->number, strlen(key));
+            assert_int_equal(slots[i]->answer.type, FAC_REPLY_STRING);
+            assert_int_equal(slots[i]->answer.number, strlen(key));
             faci_pipeline_release(conn, slots[i]);
             assert_true(faci_pipeline_has_room(conn));
         }
@@ -150,11 +151,12 @@ static void test_pipeline__a_deadline_with_a_reply_outstanding_kills(void **stat
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, "k", NULL);
     fac_error err;
     int64_t before_ms = kit_now_ms();
-    assert_status(faci_pipeline_wait(conn, slot, faci_clock_after_ms(faci_clock_now_ns(), 50), &err),
-                  FAC_E_TIMEOUT, &err);
+    assert_status(
+        faci_pipeline_wait(conn, slot, faci_clock_after_ms(faci_clock_now_ns(), 50), &err),
+        FAC_E_TIMEOUT, &err);
     assert_in_range(kit_now_ms() - before_ms, 49, 50 + kit_margin_ms());
     assert_true(conn->is_dead);
-    assert_false(faci_pipeline_is_alive(conn));
+    assert_false(faci_intake_is_alive(conn));
     faci_conn_free(conn);
     rig_end(&rig);
 }
@@ -170,7 +172,7 @@ static void test_pipeline__a_reply_over_its_limit_kills(void **state)
     const struct faci_arg args[] = {rig_arg("GET"), rig_arg("k")};
     struct faci_request request = {
         .command = &k_faci_get, .args = args, .n_args = 2, .max_reply_bytes = 10};
-    struct faci_slot slot;
+    struct faci_answer slot;
     fac_error err;
     assert_status(faci_pipeline_call(conn, &request, rig_soon(), &slot, &err), FAC_E_TOO_LARGE,
                   &err);
@@ -232,7 +234,7 @@ static void test_pipeline__statuses_and_errors_are_cut_to_fit(void **state)
     struct faci_slot *slot = rig_submit(conn, &k_faci_set, "k", NULL);
     fac_error err;
     assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-    assert_int_equal(slot->text_len, FACI_CONN_TEXT_BYTES);
+    assert_int_equal(slot->answer.text_len, FACI_SLOT_TEXT_BYTES);
     faci_pipeline_release(conn, slot);
     assert_true(faci_conn_is_reusable(conn));
     faci_conn_free(conn);

@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "engine/conn.h"
 #include "engine/connect.h"
+#include "engine/intake.h"
 #include "engine/pipeline.h"
+#include "engine/pool.h"
 
 #include "kit/kit.h"
 #include "kit/memory.h"
@@ -73,7 +75,7 @@ static inline void rig_end(struct rig *rig)
 
 static inline struct faci_conn *rig_connect(struct rig *rig)
 {
-    struct faci_conn *conn = faci_conn_new(&rig->config);
+    struct faci_conn *conn = faci_conn_new(&rig->config, NULL);
     assert_non_null(conn);
     fac_error err;
     assert_status(faci_connect(conn, rig->resolver, rig_soon(), &err), FAC_OK, &err);
@@ -91,6 +93,29 @@ static inline void rig_wait_until(struct faci_conn *conn, short events)
 static inline struct faci_arg rig_arg(const char *text)
 {
     return (struct faci_arg){{NULL, 0}, fac_str(text)};
+}
+
+/* How a connection is asked for. */
+enum rig_checkout {
+    RIG_ANY,     /* an idle one is fine; looked at first when idle for long */
+    RIG_CHECKED, /* an idle one is looked at first, however short it was idle */
+    RIG_NEW,     /* an attempt has just waited in vain */
+};
+
+static inline fac_status rig_checkout(struct faci_pool *pool, enum rig_checkout how,
+                                      int64_t now_ns, int64_t deadline_ns,
+                                      struct faci_conn **out, fac_error *err)
+{
+    struct faci_lease lease = {.now_ns = now_ns,
+                               .deadline_ns = deadline_ns,
+                               .since_ns = how == RIG_NEW ? now_ns : 0,
+                               .is_patient = how == RIG_NEW,
+                               .is_checked = how == RIG_CHECKED};
+    fac_status st = faci_pool_checkout(pool, &lease, err);
+    if (st == FAC_OK) {
+        *out = lease.conn;
+    }
+    return st;
 }
 
 /* "COMMAND key" gathered on the connection. */
