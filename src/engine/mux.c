@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "engine/intake.h"
+#include "engine/mux_send.h"
 #include "engine/server_error.h"
 
 #include <errno.h>
@@ -28,11 +29,8 @@
 #include <string.h>
 
 enum {
-    NEAR_US = 150,               /* a shorter round trip is not worth a send of one's own */
-    ROUND_TRIP_PERIOD_S = 10,    /* the shortest of the last one or two counts */
-    GATHER_ENOUGH_BYTES = 16384, /* more is sent at once */
-    REST_SLICE_MS = 5,           /* a sender that must wait looks for its reply meanwhile */
-    KEEP_BYTES = 64 * 1024,      /* of a send buffer that has nothing to send */
+    ROUND_TRIP_PERIOD_S = 10, /* the shortest of the last one or two counts */
+    REST_SLICE_MS = 5,        /* a sender that must wait looks for its reply meanwhile */
 };
 
 struct call {
@@ -45,144 +43,6 @@ struct call {
     bool has_left; /* the slot is not the caller's any more */
     bool was_sent; /* when has_left: whether its frame was */
 };
-
-/* --- Sending -------------------------------------------------------------------------------- */
-
-static bool is_far(const struct faci_conn *conn)
-{
-    int64_t ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
-    return ns == 0 || ns > (int64_t)NEAR_US * 1000;
-}
-
-static uint64_t flushed(const struct faci_conn *conn)
-{
-    return atomic_load_explicit(&conn->n_flushed, memory_order_relaxed);
-}
-
-/* Whether what gathered must leave now: the reader would not come to it soon. */
-static bool is_send_due_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
-{
-    size_t len = faci_buf_len(&conn->tx);
-    return len > 0 &&
-           (flushed(conn) == conn->n_answered || len >= GATHER_ENOUGH_BYTES || is_far(conn));
-}
-
-/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
-static bool may_gather_more(const struct faci_conn *conn)
-{
-    return !is_far(conn) && atomic_load_explicit(&conn->users, memory_order_relaxed) > 1;
-}
-
-/* The frames of those who left before it was sent are taken out; their slots stay, to be skipped. */
-static void mark_batch_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
-{
-    unsigned char *from = conn->tx.data + conn->tx.begin;
-    unsigned char *to = from;
-    uint64_t n = conn->n_appended - flushed(conn);
-    for (uint64_t i = 0; i < n; i++) {
-        struct faci_slot *slot = faci_line_take_unsent(&conn->line);
-        slot->sent_ns = now_ns;
-        if (conn->n_cancelled > 0) {
-            bool is_gone = faci_slot_state(slot) == FACI_SLOT_CANCELLED;
-            if (!is_gone) {
-                memmove(to, from, slot->frame_bytes);
-                to += slot->frame_bytes;
-            }
-            from += slot->frame_bytes;
-            conn->tx.end -= is_gone ? slot->frame_bytes : 0U;
-        }
-    }
-    if (conn->tally != NULL) {
-        atomic_fetch_add_explicit(&conn->tally->batches, 1U, memory_order_relaxed);
-        atomic_fetch_add_explicit(&conn->tally->batched, n - conn->n_cancelled,
-                                  memory_order_relaxed);
-    }
-    conn->n_cancelled = 0;
-}
-
-/* What gathered becomes what is being sent. The sender's token is had, and nothing is left over. */
-static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
-{
-    faci_assert(faci_buf_len(&conn->out) == 0);
-    if (conn->timed_seq == 0) {
-        conn->timed_seq = flushed(conn) + 1;
-        conn->timed_ns = now_ns;
-    }
-    if (flushed(conn) == conn->n_answered) {
-        atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
-    }
-    mark_batch_locked(conn, now_ns);
-    struct faci_buf loaded = conn->tx;
-    conn->tx = conn->out;
-    conn->out = loaded;
-    atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_release);
-}
-
-/* True: the caller is the sender now, and calls send_loaded(). */
-static bool become_sender_locked(struct faci_conn *conn, int64_t now_ns)
-    FACI_REQUIRES(&conn->lock)
-{
-    if (conn->has_sender) {
-        return false;
-    }
-    conn->has_sender = true;
-    if (!atomic_load_explicit(&conn->has_rest, memory_order_relaxed)) {
-        load_locked(conn, now_ns);
-    }
-    atomic_store_explicit(&conn->has_rest, false, memory_order_relaxed);
-    return true;
-}
-
-/* Whether the kernel took all of it. */
-static bool send_out(struct faci_conn *conn)
-{
-    while (faci_buf_len(&conn->out) > 0) {
-        struct iovec part = {.iov_base = conn->out.data + conn->out.begin,
-                             .iov_len = faci_buf_len(&conn->out)};
-        ssize_t n = faci_stream_send_some(&conn->stream, &part, 1);
-        if (n < 0 && errno != EAGAIN) {
-            faci_mux_end(conn, FAC_E_UNAVAILABLE, errno, "the connection was lost");
-        }
-        if (n < 0) {
-            return false;
-        }
-        faci_buf_consume(&conn->out, (size_t)n);
-    }
-    return true;
-}
-
-/* The sender sends what it loaded, and what gathered meanwhile if that should not wait. True: a
- * rest is left, which somebody has to send when the kernel takes it. */
-static bool send_loaded(struct faci_conn *conn)
-{
-    bool goes_on = true;
-    bool is_all_sent = true;
-    while (goes_on) {
-        is_all_sent = send_out(conn);
-        faci_mutex_lock(&conn->lock);
-        goes_on = is_all_sent && is_send_due_locked(conn);
-        if (goes_on) {
-            load_locked(conn, faci_clock_now_ns());
-        } else {
-            atomic_store_explicit(&conn->has_rest, !is_all_sent, memory_order_relaxed);
-            conn->has_sender = false;
-            faci_buf_shrink(&conn->out, KEEP_BYTES);
-            faci_buf_shrink(&conn->tx, KEEP_BYTES);
-        }
-        faci_mutex_unlock(&conn->lock);
-    }
-    return !is_all_sent;
-}
-
-/* The kernel takes bytes again: go on where the last sender stopped. True: a rest is left. */
-static bool send_rest(struct faci_conn *conn)
-{
-    faci_mutex_lock(&conn->lock);
-    bool sends = atomic_load_explicit(&conn->has_rest, memory_order_relaxed) &&
-                 become_sender_locked(conn, faci_clock_now_ns());
-    faci_mutex_unlock(&conn->lock);
-    return sends && send_loaded(conn);
-}
 
 /* --- The end of a connection ---------------------------------------------------------------- */
 
@@ -206,7 +66,7 @@ static bool give_up_locked(struct call *call, enum faci_slot_state from)
     FACI_REQUIRES(&call->conn->lock)
 {
     struct faci_conn *conn = call->conn;
-    call->was_sent = call->seq <= flushed(conn);
+    call->was_sent = call->seq <= faci_mux_flushed(conn);
     call->has_left = faci_slot_turn(call->slot, from,
                                     call->was_sent ? FACI_SLOT_TOMBSTONE : FACI_SLOT_CANCELLED);
     conn->n_cancelled += call->has_left && !call->was_sent ? 1U : 0U;
@@ -289,8 +149,10 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
     measure_locked(conn, now_ns);
     /* When all is answered, those who wake now may add theirs: the next reader sends. */
-    bool waits = leaves && flushed(conn) == conn->n_answered && may_gather_more(conn);
-    bool sends = !waits && faci_buf_len(&conn->tx) > 0 && become_sender_locked(conn, now_ns);
+    bool waits = leaves && faci_mux_flushed(conn) == conn->n_answered &&
+                 faci_mux_may_gather_more(conn);
+    bool sends = !waits && faci_buf_len(&conn->tx) > 0 &&
+                 faci_mux_become_sender_locked(conn, now_ns);
     if (leaves) {
         if (conn->rx_cap > FACI_CONN_RX_BYTES) {
             faci_conn_shrink(conn);
@@ -299,7 +161,7 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     }
     faci_mutex_unlock(&conn->lock);
 
-    if (sends && send_loaded(conn)) {
+    if (sends && faci_mux_send_loaded(conn)) {
         call->has_rest = true;
     }
     wake_all(&wakes, next);
@@ -310,19 +172,20 @@ static void send_gathered(struct call *call)
 {
     struct faci_conn *conn = call->conn;
     faci_mutex_lock(&conn->lock);
-    bool is_due = flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
+    bool is_due = faci_mux_flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
     faci_mutex_unlock(&conn->lock);
     if (!is_due) {
         return;
     }
-    if (may_gather_more(conn)) {
+    if (faci_mux_may_gather_more(conn)) {
         (void)sched_yield();
     }
     faci_mutex_lock(&conn->lock);
-    bool sends = is_send_due_locked(conn) && become_sender_locked(conn, faci_clock_now_ns());
+    bool sends = faci_mux_is_send_due_locked(conn) &&
+                 faci_mux_become_sender_locked(conn, faci_clock_now_ns());
     faci_mutex_unlock(&conn->lock);
     if (sends) {
-        call->has_rest = send_loaded(conn);
+        call->has_rest = faci_mux_send_loaded(conn);
     }
 }
 
@@ -355,7 +218,7 @@ static ssize_t receive(struct faci_conn *conn, int64_t until_ns)
     unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_READ | FACI_READY_WRITE,
                                       until_ns);
     if ((ready & FACI_READY_WRITE) != 0) {
-        (void)send_rest(conn);
+        (void)faci_mux_send_rest(conn);
     }
     if ((ready & FACI_READY_READ) != 0) {
         return faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
@@ -426,7 +289,7 @@ static void push_rest(struct call *call)
     struct faci_stream *stream = &call->conn->stream;
     unsigned ready = faci_stream_wait(stream, FACI_READY_WRITE, until_ns);
     if (ready == FACI_READY_WRITE) {
-        call->has_rest = send_rest(call->conn);
+        call->has_rest = faci_mux_send_rest(call->conn);
     } else if (ready != FACI_READY_LATE) {
         call->has_rest = false; /* it has ended: the reader sees that, too */
     }
@@ -591,12 +454,13 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         conn->has_reader = true;
         atomic_store_explicit(&call.slot->state, FACI_SLOT_READING, memory_order_relaxed);
     }
-    bool waits = flushed(conn) == conn->n_answered && may_gather_more(conn);
-    bool sends = !waits && is_send_due_locked(conn) && become_sender_locked(conn, now_ns);
+    bool waits = faci_mux_flushed(conn) == conn->n_answered && faci_mux_may_gather_more(conn);
+    bool sends = !waits && faci_mux_is_send_due_locked(conn) &&
+                 faci_mux_become_sender_locked(conn, now_ns);
     faci_mutex_unlock(&conn->lock);
 
     if (sends) {
-        call.has_rest = send_loaded(conn);
+        call.has_rest = faci_mux_send_loaded(conn);
     }
     if (reads || follow(&call)) {
         lead(&call, now_ns);

@@ -18,8 +18,6 @@
 #include "engine/pool_lists.h"
 
 enum {
-    REAP_EVERY_MS = 10 * 1000,
-    REAP_UNUSED_MS = 60 * 1000,
     NOTE_EVERY_MS = 1000, /* successes are told to the breaker */
     SERVED_CALLS = 64,    /* of a connection that was of use */
     USELESS_IN_A_ROW = 8, /* and of so many that were not, the last is followed by a pause */
@@ -79,7 +77,7 @@ void faci_pool_free_list(struct faci_conn *conn)
     }
 }
 
-static void put_on(struct faci_conn *conn, struct faci_conn **list)
+void faci_pool_put_on(struct faci_conn *conn, struct faci_conn **list)
 {
     conn->next_all = *list;
     *list = conn;
@@ -147,41 +145,9 @@ void faci_pool_retire_locked(struct faci_pool *pool, struct faci_conn *conn,
     faci_lanes_remove(&pool->lanes, conn);
     if (was == 0) { /* with the other flag, the last caller has it in hand */
         faci_pool_unlink_locked(pool, conn);
-        put_on(conn, ended);
+        faci_pool_put_on(conn, ended);
     }
     faci_queue_wake_all(&pool->queue);
-}
-
-static bool is_long_unused(const struct faci_conn *conn, int64_t now_ns)
-{
-    int64_t used_ns = atomic_load_explicit(&conn->used_at_ns, memory_order_relaxed);
-    return now_ns > faci_clock_after_ms(used_ns, REAP_UNUSED_MS);
-}
-
-void faci_pool_reap_locked(struct faci_pool *pool, int64_t now_ns, struct faci_conn **ended)
-{
-    if (now_ns < faci_clock_after_ms(pool->reaped_at_ns, REAP_EVERY_MS)) {
-        return;
-    }
-    pool->reaped_at_ns = now_ns;
-    struct faci_conn **link = &pool->idle;
-    while (*link != NULL) {
-        struct faci_conn *conn = *link;
-        if (pool->n_all > 1 && is_long_unused(conn, now_ns)) {
-            *link = conn->next_idle;
-            pool->n_idle--;
-            faci_pool_unlink_locked(pool, conn);
-            put_on(conn, ended);
-        } else {
-            link = &conn->next_idle;
-        }
-    }
-    struct faci_conn *lane = faci_lanes_unused(&pool->lanes);
-    if (lane != NULL && pool->n_all > 1 && is_long_unused(lane, now_ns)) {
-        faci_lanes_remove(&pool->lanes, lane);
-        faci_pool_unlink_locked(pool, lane);
-        put_on(lane, ended);
-    }
 }
 
 /* --- fork() --------------------------------------------------------------------------------- */
@@ -290,7 +256,7 @@ static void close_all_locked(struct faci_pool *pool, struct faci_conn **ended)
     while (pool->idle != NULL) { /* nobody else will free them */
         struct faci_conn *conn = faci_pool_pop_idle_locked(pool);
         faci_pool_unlink_locked(pool, conn);
-        put_on(conn, ended);
+        faci_pool_put_on(conn, ended);
     }
     struct faci_conn *next = NULL;
     for (struct faci_conn *conn = pool->all; conn != NULL; conn = next) {

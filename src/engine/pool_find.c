@@ -17,7 +17,9 @@
 #include "engine/pool_lists.h"
 
 enum {
-    PEEK_AFTER_MS = 1000,  /* idle for longer: the server may have closed it */
+    PEEK_AFTER_MS = 1000, /* idle for longer: the server may have closed it */
+    REAP_EVERY_MS = 10 * 1000,
+    REAP_UNUSED_MS = 60 * 1000,
     FAIR_CONNECT_MS = 100, /* a caller with less time says nothing of the server by leaving */
 };
 
@@ -29,6 +31,40 @@ enum found {
     FOUND_AGAIN, /* something has changed: look once more */
     FOUND_NONE,  /* an error */
 };
+
+/* --- What nobody needs ------------------------------------------------------------------------ */
+
+static bool is_long_unused(const struct faci_conn *conn, int64_t now_ns)
+{
+    int64_t used_ns = atomic_load_explicit(&conn->used_at_ns, memory_order_relaxed);
+    return now_ns > faci_clock_after_ms(used_ns, REAP_UNUSED_MS);
+}
+
+void faci_pool_reap_locked(struct faci_pool *pool, int64_t now_ns, struct faci_conn **ended)
+{
+    if (now_ns < faci_clock_after_ms(pool->reaped_at_ns, REAP_EVERY_MS)) {
+        return;
+    }
+    pool->reaped_at_ns = now_ns;
+    struct faci_conn **link = &pool->idle;
+    while (*link != NULL) {
+        struct faci_conn *conn = *link;
+        if (pool->n_all > 1 && is_long_unused(conn, now_ns)) {
+            *link = conn->next_idle;
+            pool->n_idle--;
+            faci_pool_unlink_locked(pool, conn);
+            faci_pool_put_on(conn, ended);
+        } else {
+            link = &conn->next_idle;
+        }
+    }
+    struct faci_conn *lane = faci_lanes_unused(&pool->lanes);
+    if (lane != NULL && pool->n_all > 1 && is_long_unused(lane, now_ns)) {
+        faci_lanes_remove(&pool->lanes, lane);
+        faci_pool_unlink_locked(pool, lane);
+        faci_pool_put_on(lane, ended);
+    }
+}
 
 /* --- Connecting ----------------------------------------------------------------------------- */
 

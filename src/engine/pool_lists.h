@@ -34,6 +34,9 @@ void faci_pool_drop_inherited_locked(struct faci_pool *pool) FACI_REQUIRES(&pool
 /* Unlink and free one that is this caller's alone. */
 void faci_pool_discard(struct faci_pool *pool, struct faci_conn *conn);
 
+/* Onto a list of connections to be freed. */
+void faci_pool_put_on(struct faci_conn *conn, struct faci_conn **list);
+
 void faci_pool_free_list(struct faci_conn *conn);
 
 #endif

@@ -57,6 +57,7 @@ static void test_reconnect__c1_killed_and_restarted(void **state)
     (void)state;
     struct live live;
     live_start(&live, NULL);
+    callers_without_breaker(&live.options); /* the pauses of the back-off are what is shown */
     size_t descriptors = crowd_descriptors_now();
     live_open(&live);
     callers_store(live.cache);
