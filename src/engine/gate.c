@@ -121,7 +121,7 @@ void faci_gate_fail_useless(struct faci_gate *gate, int64_t began_ns, int64_t no
 
 void faci_gate_hurry(struct faci_gate *gate, int64_t now_ns)
 {
-    if (gate->was_up && gate->next_at_ns > now_ns) {
+    if (gate->next_at_ns > now_ns) {
         gate->next_at_ns = now_ns;
     }
 }

@@ -68,7 +68,7 @@ void faci_gate_fail_cut(struct faci_gate *gate, int64_t began_ns, int64_t now_ns
 void faci_gate_fail_useless(struct faci_gate *gate, int64_t began_ns, int64_t now_ns,
                             const fac_error *why);
 
-/* The breaker probes: it was up, and somebody may try now, whatever the pause. */
+/* The breaker probes: somebody may try now, whatever the pause. */
 void faci_gate_hurry(struct faci_gate *gate, int64_t now_ns);
 
 /* A connection has served many calls: the server is well, and the first step comes next. */
