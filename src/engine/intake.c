@@ -68,7 +68,8 @@ static void keep(struct faci_conn *conn, struct faci_slot *slot, const void *byt
         size_t n = len < room ? len : room;
         memcpy(slot->answer.text + slot->answer.text_len, bytes, n);
         slot->answer.text_len += n;
-    } else if (slot->keeps_value && !slot->has_no_memory &&
+    } else if (slot->keeps_value && slot->answer.type == FAC_REPLY_STRING &&
+               !slot->has_no_memory &&
                faci_slot_state(slot) != FACI_SLOT_TOMBSTONE && keep_room(conn, slot, len)) {
         memcpy(slot->value + slot->value_len, bytes, len);
         slot->value_len += len;
@@ -101,6 +102,9 @@ static void on_data(struct faci_sink *sink, const void *bytes, size_t len)
 {
     struct head *head = head_of(sink);
     struct faci_slot *slot = head->slot;
+    if (faci_conn_is_poisoned(head->conn)) {
+        return; /* of a type that is not looked for here: its number is no length */
+    }
     if (slot->sink == NULL || is_text(slot)) {
         keep(head->conn, slot, bytes, len);
     }

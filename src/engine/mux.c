@@ -62,10 +62,9 @@ void faci_mux_end(struct faci_conn *conn, fac_status death, int os_errno, const 
 /* --- Leaving early -------------------------------------------------------------------------- */
 
 /* False: it is too late, the reply is here or the caller has been made the reader. */
-static bool give_up_locked(struct call *call, enum faci_slot_state from)
-    FACI_REQUIRES(&call->conn->lock)
+static bool give_up_locked(struct faci_conn *conn, struct call *call, enum faci_slot_state from)
+    FACI_REQUIRES(&conn->lock)
 {
-    struct faci_conn *conn = call->conn;
     call->was_sent = call->seq <= faci_mux_flushed(conn);
     call->has_left = faci_slot_turn(call->slot, from,
                                     call->was_sent ? FACI_SLOT_TOMBSTONE : FACI_SLOT_CANCELLED);
@@ -234,7 +233,7 @@ static void leave_reading(struct call *call)
     call->slot->sink = NULL; /* nothing of the caller's is touched from here on */
     struct faci_wakes none = {.n = 0};
     faci_mutex_lock(&conn->lock);
-    (void)give_up_locked(call, FACI_SLOT_READING);
+    (void)give_up_locked(conn, call, FACI_SLOT_READING);
     struct faci_slot *next = hand_over_locked(conn);
     faci_mutex_unlock(&conn->lock);
     wake_all(&none, next);
@@ -319,7 +318,7 @@ static bool follow(struct call *call)
         }
         if (!is_in_time) {
             faci_mutex_lock(&call->conn->lock);
-            bool has_left = give_up_locked(call, FACI_SLOT_WAITING);
+            bool has_left = give_up_locked(call->conn, call, FACI_SLOT_WAITING);
             faci_mutex_unlock(&call->conn->lock);
             if (has_left) {
                 return false;
@@ -366,10 +365,9 @@ static void append_check_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->loc
 }
 
 /* Frame and slot, both or neither. */
-static fac_status append_locked(struct call *call, size_t bytes, fac_error *err)
-    FACI_REQUIRES(&call->conn->lock)
+static fac_status append_locked(struct faci_conn *conn, struct call *call, size_t bytes,
+                                fac_error *err) FACI_REQUIRES(&conn->lock)
 {
-    struct faci_conn *conn = call->conn;
     const struct faci_request *request = call->request;
     if (faci_conn_is_poisoned(conn)) {
         return faci_conn_fail(conn, err);
@@ -444,7 +442,7 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
     faci_mutex_lock(&conn->lock);
-    fac_status st = append_locked(&call, bytes, err);
+    fac_status st = append_locked(conn, &call, bytes, err);
     if (st < 0) {
         faci_mutex_unlock(&conn->lock);
         return st;
