@@ -7,39 +7,40 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void test_mux__pipelines_in_order(void **state)
+static void test_pipeline__pipelines_in_order(void **state)
 {
     (void)state;
     struct rig rig;
     rig_begin_fn(&rig, rig_echo, NULL);
     struct faci_conn *conn = rig_connect(&rig);
-    struct faci_slot *slots[FACI_CONN_SLOTS];
-    static struct rig_text texts[FACI_CONN_SLOTS];
+    struct faci_slot *slots[FACI_CONN_PIPELINE_SLOTS];
+    static struct rig_text texts[FACI_CONN_PIPELINE_SLOTS];
     char key[32];
     fac_error err;
     for (int round = 0; round < 3; round++) { /* the ring goes round */
         uint64_t n_sent = conn->n_sent;
-        for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
-            assert_true(faci_mux_has_room(conn));
+        for (size_t i = 0; i < FACI_CONN_PIPELINE_SLOTS; i++) {
+            assert_true(faci_pipeline_has_room(conn));
             texts[i] = rig_text();
             (void)snprintf(key, sizeof(key), "key-%d-%zu", round, i);
             slots[i] = rig_submit(conn, &k_faci_get, key, &texts[i].sink);
         }
-        assert_false(faci_mux_has_room(conn));
+        assert_false(faci_pipeline_has_room(conn));
         assert_int_equal(conn->n_sent, n_sent); /* only gathered so far */
         assert_false(faci_conn_is_reusable(conn));
         /* Who waits for the last one has all of them. */
-        assert_status(faci_mux_wait(conn, slots[FACI_CONN_SLOTS - 1], rig_soon(), &err), FAC_OK,
-                      &err);
-        for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
+        assert_status(
+            faci_pipeline_wait(conn, slots[FACI_CONN_PIPELINE_SLOTS - 1], rig_soon(), &err),
+            FAC_OK, &err);
+        for (size_t i = 0; i < FACI_CONN_PIPELINE_SLOTS; i++) {
             (void)snprintf(key, sizeof(key), "key-%d-%zu", round, i);
             assert_int_equal(slots[i]->state, FACI_SLOT_DONE);
             assert_string_equal(texts[i].text, key);
             assert_int_equal(texts[i].n_begun, 1);
-            assert_int_equal(slots[i]->type, FAC_REPLY_STRING);
-            assert_int_equal(slots[i]->number, strlen(key));
-            faci_mux_release(conn, slots[i]);
-            assert_true(faci_mux_has_room(conn));
+            assert_int_equal(slots[i]->answer.type, FAC_REPLY_STRING);
+            assert_int_equal(slots[i]->answer.number, strlen(key));
+            faci_pipeline_release(conn, slots[i]);
+            assert_true(faci_pipeline_has_room(conn));
         }
         assert_true(faci_conn_is_reusable(conn));
     }
@@ -47,7 +48,7 @@ static void test_mux__pipelines_in_order(void **state)
     rig_end(&rig);
 }
 
-static void test_mux__errors_take_their_place_in_the_order(void **state)
+static void test_pipeline__errors_take_their_place_in_the_order(void **state)
 {
     (void)state;
     static const struct kit_step k_script[] = {
@@ -67,9 +68,9 @@ static void test_mux__errors_take_their_place_in_the_order(void **state)
         slots[i] = rig_submit(conn, &k_faci_get, "k", &texts[i].sink);
     }
     for (size_t i = 0; i < 3; i++) {
-        assert_status(faci_mux_wait(conn, slots[i], rig_soon(), &err), FAC_OK, &err);
-        assert_status(faci_mux_result(slots[i], &err), k_want[i], &err);
-        faci_mux_release(conn, slots[i]);
+        assert_status(faci_pipeline_wait(conn, slots[i], rig_soon(), &err), FAC_OK, &err);
+        assert_status(faci_pipeline_result(slots[i], &err), k_want[i], &err);
+        faci_pipeline_release(conn, slots[i]);
     }
     assert_string_equal(texts[0].text, "a");
     assert_int_equal(texts[1].n_begun, 0); /* an error is not the sink's business */
@@ -80,7 +81,7 @@ static void test_mux__errors_take_their_place_in_the_order(void **state)
 }
 
 /* What follows a reply of the wrong type is not believed either, though it came with it. */
-static void test_mux__a_reply_of_the_wrong_type_poisons(void **state)
+static void test_pipeline__a_reply_of_the_wrong_type_poisons(void **state)
 {
     (void)state;
     static const struct {
@@ -108,10 +109,10 @@ static void test_mux__a_reply_of_the_wrong_type_poisons(void **state)
         struct faci_slot *second = rig_submit(conn, &k_faci_any, "second", NULL);
         second->command = k_cases[i].command;
         fac_error err;
-        assert_status(faci_mux_wait(conn, first, rig_soon(), &err), FAC_E_PROTOCOL, &err);
+        assert_status(faci_pipeline_wait(conn, first, rig_soon(), &err), FAC_E_PROTOCOL, &err);
         assert_int_equal(first->state, FACI_SLOT_WAITING);
         assert_int_equal(second->state, FACI_SLOT_WAITING);
-        assert_status(faci_mux_wait(conn, second, rig_soon(), &err), FAC_E_PROTOCOL, &err);
+        assert_status(faci_pipeline_wait(conn, second, rig_soon(), &err), FAC_E_PROTOCOL, &err);
         assert_true(conn->is_dead);
         assert_false(faci_conn_is_reusable(conn));
         struct faci_slot *refused = NULL;
@@ -123,7 +124,7 @@ static void test_mux__a_reply_of_the_wrong_type_poisons(void **state)
     }
 }
 
-static void test_mux__the_first_cause_of_death_stays(void **state)
+static void test_pipeline__the_first_cause_of_death_stays(void **state)
 {
     (void)state;
     struct rig rig;
@@ -139,7 +140,7 @@ static void test_mux__the_first_cause_of_death_stays(void **state)
     rig_end(&rig);
 }
 
-static void test_mux__a_deadline_with_a_reply_outstanding_kills(void **state)
+static void test_pipeline__a_deadline_with_a_reply_outstanding_kills(void **state)
 {
     (void)state;
     static const struct kit_step k_script[] = {{KIT_EXPECT, "GET", NULL},
@@ -150,16 +151,17 @@ static void test_mux__a_deadline_with_a_reply_outstanding_kills(void **state)
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, "k", NULL);
     fac_error err;
     int64_t before_ms = kit_now_ms();
-    assert_status(faci_mux_wait(conn, slot, faci_clock_after_ms(faci_clock_now_ns(), 50), &err),
-                  FAC_E_TIMEOUT, &err);
+    assert_status(
+        faci_pipeline_wait(conn, slot, faci_clock_after_ms(faci_clock_now_ns(), 50), &err),
+        FAC_E_TIMEOUT, &err);
     assert_in_range(kit_now_ms() - before_ms, 49, 50 + kit_margin_ms());
     assert_true(conn->is_dead);
-    assert_false(faci_mux_is_alive(conn));
+    assert_false(faci_intake_is_alive(conn));
     faci_conn_free(conn);
     rig_end(&rig);
 }
 
-static void test_mux__a_reply_over_its_limit_kills(void **state)
+static void test_pipeline__a_reply_over_its_limit_kills(void **state)
 {
     (void)state;
     static const struct kit_step k_script[] = {
@@ -170,9 +172,9 @@ static void test_mux__a_reply_over_its_limit_kills(void **state)
     const struct faci_arg args[] = {rig_arg("GET"), rig_arg("k")};
     struct faci_request request = {
         .command = &k_faci_get, .args = args, .n_args = 2, .max_reply_bytes = 10};
-    struct faci_slot slot;
+    struct faci_answer slot;
     fac_error err;
-    assert_status(faci_mux_call(conn, &request, rig_soon(), &slot, &err), FAC_E_TOO_LARGE,
+    assert_status(faci_pipeline_call(conn, &request, rig_soon(), &slot, &err), FAC_E_TOO_LARGE,
                   &err);
     assert_true(conn->is_dead);
     faci_conn_free(conn);
@@ -189,7 +191,7 @@ static void said_and_gone(struct kit_stub_conn *conn, void *context)
     }
 }
 
-static void test_mux__an_error_before_the_end_is_told_when_the_send_fails(void **state)
+static void test_pipeline__an_error_before_the_end_is_told_when_the_send_fails(void **state)
 {
     (void)state;
     struct rig rig;
@@ -208,8 +210,8 @@ static void test_mux__an_error_before_the_end_is_told_when_the_send_fails(void *
 
     struct faci_slot *second = rig_submit(conn, &k_faci_get, "l", NULL);
     fac_error err;
-    assert_status(faci_mux_wait(conn, second, rig_soon(), &err), FAC_OK, &err);
-    assert_status(faci_mux_result(second, &err), FAC_E_UNAVAILABLE, &err);
+    assert_status(faci_pipeline_wait(conn, second, rig_soon(), &err), FAC_OK, &err);
+    assert_status(faci_pipeline_result(second, &err), FAC_E_UNAVAILABLE, &err);
     assert_contains(err.message, "max number of clients");
     assert_int_equal(first->state, FACI_SLOT_DONE);
     assert_true(conn->is_dead);
@@ -217,7 +219,7 @@ static void test_mux__an_error_before_the_end_is_told_when_the_send_fails(void *
     rig_end(&rig);
 }
 
-static void test_mux__statuses_and_errors_are_cut_to_fit(void **state)
+static void test_pipeline__statuses_and_errors_are_cut_to_fit(void **state)
 {
     (void)state;
     static char reply[1000];
@@ -231,23 +233,23 @@ static void test_mux__statuses_and_errors_are_cut_to_fit(void **state)
     struct faci_conn *conn = rig_connect(&rig);
     struct faci_slot *slot = rig_submit(conn, &k_faci_set, "k", NULL);
     fac_error err;
-    assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-    assert_int_equal(slot->text_len, FACI_CONN_TEXT_BYTES);
-    faci_mux_release(conn, slot);
+    assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+    assert_int_equal(slot->answer.text_len, FACI_SLOT_TEXT_BYTES);
+    faci_pipeline_release(conn, slot);
     assert_true(faci_conn_is_reusable(conn));
     faci_conn_free(conn);
     rig_end(&rig);
 }
 
 static const struct CMUnitTest k_tests[] = {
-    KIT_TEST(test_mux__pipelines_in_order),
-    KIT_TEST(test_mux__errors_take_their_place_in_the_order),
-    KIT_TEST(test_mux__a_reply_of_the_wrong_type_poisons),
-    KIT_TEST(test_mux__the_first_cause_of_death_stays),
-    KIT_TEST(test_mux__a_deadline_with_a_reply_outstanding_kills),
-    KIT_TEST(test_mux__a_reply_over_its_limit_kills),
-    KIT_TEST(test_mux__an_error_before_the_end_is_told_when_the_send_fails),
-    KIT_TEST(test_mux__statuses_and_errors_are_cut_to_fit),
+    KIT_TEST(test_pipeline__pipelines_in_order),
+    KIT_TEST(test_pipeline__errors_take_their_place_in_the_order),
+    KIT_TEST(test_pipeline__a_reply_of_the_wrong_type_poisons),
+    KIT_TEST(test_pipeline__the_first_cause_of_death_stays),
+    KIT_TEST(test_pipeline__a_deadline_with_a_reply_outstanding_kills),
+    KIT_TEST(test_pipeline__a_reply_over_its_limit_kills),
+    KIT_TEST(test_pipeline__an_error_before_the_end_is_told_when_the_send_fails),
+    KIT_TEST(test_pipeline__statuses_and_errors_are_cut_to_fit),
 };
 
 KIT_MAIN(k_tests)

@@ -57,7 +57,7 @@ static fac_status submit_large(struct faci_conn *conn, const unsigned char *valu
                                     {{NULL, 0}, fac_mem(value, LARGE_BYTES)},
                                     rig_arg("NX")};
     struct faci_request request = {.command = &k_faci_set, .args = args, .n_args = 4};
-    return faci_mux_submit(conn, &request, rig_soon(), out, err);
+    return faci_pipeline_submit(conn, &request, rig_soon(), out, err);
 }
 
 static void send_large(bool talks_first)
@@ -72,12 +72,12 @@ static void send_large(bool talks_first)
     struct faci_slot *set = NULL;
     assert_status(submit_large(conn, value, &set, &err), FAC_OK, &err);
     if (get != NULL) {
-        assert_status(faci_mux_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
-        assert_int_equal(get->number, LARGE_BYTES);
-        faci_mux_release(conn, get);
+        assert_status(faci_pipeline_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
+        assert_int_equal(get->answer.number, LARGE_BYTES);
+        faci_pipeline_release(conn, get);
     }
-    assert_status(faci_mux_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
-    faci_mux_release(conn, set);
+    assert_status(faci_pipeline_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
+    faci_pipeline_release(conn, set);
     rig_expect_get(conn, "after", "after");
     assert_in_range(atomic_load(&rig.memory.peak_bytes), 1, SMALL_PEAK_BYTES);
     /* It stays large while it is of use, and then for some turns more. */
@@ -90,14 +90,14 @@ static void send_large(bool talks_first)
     free(value);
 }
 
-static void test_mux__a_large_argument_is_sent_from_where_it_stands(void **state)
+static void test_pipeline__a_large_argument_is_sent_from_where_it_stands(void **state)
 {
     (void)state;
     send_large(false);
 }
 
 /* Neither side reads until it has sent: only who reads while sending gets on. */
-static void test_mux__replies_are_read_while_sending(void **state)
+static void test_pipeline__replies_are_read_while_sending(void **state)
 {
     (void)state;
     send_large(true);
@@ -125,7 +125,7 @@ static void refuse(struct kit_stub_conn *conn, void *context)
     }
 }
 
-static void test_mux__a_refusal_before_all_is_sent_is_the_answer(void **state)
+static void test_pipeline__a_refusal_before_all_is_sent_is_the_answer(void **state)
 {
     (void)state;
     unsigned char *value = large_value();
@@ -141,10 +141,10 @@ static void test_mux__a_refusal_before_all_is_sent_is_the_answer(void **state)
         struct faci_slot *slot = NULL;
         fac_error err;
         assert_status(submit_large(conn, value, &slot, &err), FAC_OK, &err);
-        assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-        assert_status(faci_mux_result(slot, &err), FAC_E_SERVER, &err);
+        assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+        assert_status(faci_pipeline_result(slot, &err), FAC_E_SERVER, &err);
         assert_contains(err.message, "invalid bulk length");
-        faci_mux_release(conn, slot);
+        faci_pipeline_release(conn, slot);
         /* A peer that hangs up properly may have taken the rest, and its end come later. */
         assert_true(conn->is_dead || is_reset == 0);
         faci_conn_free(conn);
@@ -154,7 +154,7 @@ static void test_mux__a_refusal_before_all_is_sent_is_the_answer(void **state)
     free(value);
 }
 
-static void test_mux__an_argument_of_the_bound_is_copied(void **state)
+static void test_pipeline__an_argument_of_the_bound_is_copied(void **state)
 {
     (void)state;
     struct rig rig;
@@ -169,11 +169,12 @@ static void test_mux__an_argument_of_the_bound_is_copied(void **state)
         struct faci_slot *slot = NULL;
         fac_error err;
         uint64_t n_sent = conn->n_sent;
-        assert_status(faci_mux_submit(conn, &request, rig_soon(), &slot, &err), FAC_OK, &err);
+        assert_status(faci_pipeline_submit(conn, &request, rig_soon(), &slot, &err), FAC_OK,
+                      &err);
         assert_int_equal(conn->n_sent > n_sent, len > FACI_CONN_COPY_BYTES);
         memset(value, 'v', len); /* the caller's again */
-        assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-        faci_mux_release(conn, slot);
+        assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+        faci_pipeline_release(conn, slot);
     }
     faci_conn_free(conn);
     rig_end(&rig);
@@ -192,9 +193,9 @@ static void assert_goes_on(struct faci_conn *conn, struct faci_slot *get,
                            const struct rig_text *first)
 {
     fac_error err;
-    assert_status(faci_mux_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
+    assert_status(faci_pipeline_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
     assert_int_equal(first->text[0], 'f');
-    faci_mux_release(conn, get);
+    faci_pipeline_release(conn, get);
     assert_true(faci_conn_is_reusable(conn));
     rig_expect_get(conn, "after", "after");
 }
@@ -219,14 +220,14 @@ static enum outcome submit_without_memory(struct rig *rig, size_t key_len, size_
     struct faci_slot *set = NULL;
     fac_error err;
     kit_memory_fail(&rig->memory, n, false);
-    fac_status st = faci_mux_submit(conn, &request, rig_soon(), &set, &err);
+    fac_status st = faci_pipeline_submit(conn, &request, rig_soon(), &set, &err);
     bool has_failed = kit_memory_n_failed(&rig->memory) > 0;
     kit_memory_fail(&rig->memory, 0, false);
     enum outcome outcome = conn->is_dead ? DEAD : STILL_GOOD;
     if (!has_failed) {
         assert_status(st, FAC_OK, &err);
-        assert_status(faci_mux_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
-        assert_int_equal(set->type, FAC_REPLY_STATUS);
+        assert_status(faci_pipeline_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
+        assert_int_equal(set->answer.type, FAC_REPLY_STATUS);
         outcome = NOTHING_FAILED;
     } else {
         assert_status(st, FAC_E_NOMEM, &err);
@@ -241,7 +242,7 @@ static enum outcome submit_without_memory(struct rig *rig, size_t key_len, size_
     return outcome;
 }
 
-static void test_mux__no_memory_never_shifts_a_reply(void **state)
+static void test_pipeline__no_memory_never_shifts_a_reply(void **state)
 {
     (void)state;
     static const size_t k_lens[] = {10, 5000, FACI_CONN_COPY_BYTES, FACI_CONN_COPY_BYTES + 1,
@@ -263,7 +264,7 @@ static void test_mux__no_memory_never_shifts_a_reply(void **state)
     rig_end(&rig);
 }
 
-static void test_mux__a_reply_needs_no_memory(void **state)
+static void test_pipeline__a_reply_needs_no_memory(void **state)
 {
     (void)state;
     unsigned char *value = large_value();
@@ -274,27 +275,27 @@ static void test_mux__a_reply_needs_no_memory(void **state)
     struct faci_slot *get = rig_submit(conn, &k_faci_get, "k", NULL);
     fac_error err;
     kit_memory_fail(&rig.memory, 1, true);
-    assert_status(faci_mux_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
+    assert_status(faci_pipeline_wait(conn, get, rig_soon(), &err), FAC_OK, &err);
     assert_true(kit_memory_n_failed(&rig.memory) > 0);
     kit_memory_fail(&rig.memory, 0, false);
     assert_int_equal(conn->rx_cap, FACI_CONN_RX_BYTES); /* it could not grow, and went on */
-    faci_mux_release(conn, get);
+    faci_pipeline_release(conn, get);
     struct faci_slot *set = NULL;
     assert_status(submit_large(conn, value, &set, &err), FAC_OK, &err);
-    assert_status(faci_mux_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
-    faci_mux_release(conn, set);
+    assert_status(faci_pipeline_wait(conn, set, rig_soon(), &err), FAC_OK, &err);
+    faci_pipeline_release(conn, set);
     faci_conn_free(conn);
     rig_end(&rig);
     free(value);
 }
 
 static const struct CMUnitTest k_tests[] = {
-    KIT_TEST(test_mux__a_large_argument_is_sent_from_where_it_stands),
-    KIT_TEST(test_mux__replies_are_read_while_sending),
-    KIT_TEST(test_mux__a_refusal_before_all_is_sent_is_the_answer),
-    KIT_TEST(test_mux__an_argument_of_the_bound_is_copied),
-    KIT_TEST(test_mux__no_memory_never_shifts_a_reply),
-    KIT_TEST(test_mux__a_reply_needs_no_memory),
+    KIT_TEST(test_pipeline__a_large_argument_is_sent_from_where_it_stands),
+    KIT_TEST(test_pipeline__replies_are_read_while_sending),
+    KIT_TEST(test_pipeline__a_refusal_before_all_is_sent_is_the_answer),
+    KIT_TEST(test_pipeline__an_argument_of_the_bound_is_copied),
+    KIT_TEST(test_pipeline__no_memory_never_shifts_a_reply),
+    KIT_TEST(test_pipeline__a_reply_needs_no_memory),
 };
 
 KIT_MAIN(k_tests)
