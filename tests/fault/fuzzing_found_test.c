@@ -27,7 +27,11 @@ struct pair {
 static void answer_both(struct kit_stub_conn *conn, void *context)
 {
     struct pair *pair = context;
-    if (kit_stub_next(conn) != NULL && kit_stub_next(conn) != NULL) {
+    size_t n = 0;
+    while (n < 2 && kit_stub_next(conn) != NULL) {
+        n++;
+    }
+    if (n == 2) {
         (void)kit_stub_send(conn, pair->wrong, pair->wrong_len);
         kit_stub_drain(conn);
     }
