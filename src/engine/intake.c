@@ -69,8 +69,8 @@ static void keep(struct faci_conn *conn, struct faci_slot *slot, const void *byt
         memcpy(slot->answer.text + slot->answer.text_len, bytes, n);
         slot->answer.text_len += n;
     } else if (slot->keeps_value && slot->answer.type == FAC_REPLY_STRING &&
-               !slot->has_no_memory &&
-               faci_slot_state(slot) != FACI_SLOT_TOMBSTONE && keep_room(conn, slot, len)) {
+               !slot->has_no_memory && faci_slot_state(slot) != FACI_SLOT_TOMBSTONE &&
+               keep_room(conn, slot, len)) {
         memcpy(slot->value + slot->value_len, bytes, len);
         slot->value_len += len;
     }
