@@ -14,8 +14,10 @@
 
 enum {
     BENCH_KEYS = 1000,
-    BENCH_VALUE_BYTES = 100,
-    BENCH_MAX_THREADS = 64,
+    BENCH_SMALL_BYTES = 100,
+    BENCH_MAX_VALUE_BYTES = 64 * 1024,
+    BENCH_MAX_THREADS = 128,
+    BENCH_DEFAULT_CONNECTIONS = 50, /* The library's own, where a cell sets none. */
     BENCH_TTL_MS = 3600000,
 };
 
@@ -27,14 +29,14 @@ enum {
 struct bench_entry {
     char full_key[32]; /* With BENCH_PREFIX, as the server stores it. */
     size_t full_len;
-    fac_bytes key; /* Behind the prefix; points into full_key. */
-    char value[BENCH_VALUE_BYTES];
+    fac_bytes key;   /* Behind the prefix; points into full_key. */
+    fac_bytes value; /* As long as bench_data_size() last said. */
 };
 
 /* Where a driver connects. */
 struct bench_endpoint {
     const char *server;      /* "Redis 7.0.15" */
-    const char *transport;   /* "tcp" or "unix" */
+    const char *transport;   /* "tcp", "unix", "tcp +1 ms" */
     const char *unix_socket; /* NULL: TCP. */
     int port;                /* On 127.0.0.1. */
     bool is_valkey;
@@ -44,17 +46,18 @@ struct bench_endpoint {
 struct bench_peer {
     void *handles[BENCH_MAX_THREADS];
     uint32_t n_threads;
-    uint32_t max_connections; /* Ours only. */
+    uint32_t max_connections; /* Ours only; 0: the library's default. */
 };
 
 struct bench_driver {
     const char *name; /* The call that is measured, as its user writes it. */
-    uint32_t batch;   /* Operations between two looks at the clock. */
+    uint32_t unit;    /* Operations that are one call: 1, or BENCH_KEYS of a batch. */
     bool is_writing;  /* What it leaves on the server is checked too. */
     bool (*open)(struct bench_peer *peer, const struct bench_endpoint *endpoint);
-    /* `batch` operations of thread `thread`; `at` is the thread's place in the entries. */
-    bool (*run)(struct bench_peer *peer, uint32_t thread, size_t *at);
+    /* `n` operations, a multiple of `unit`, of thread `thread`; `at` is its place in the entries. */
+    bool (*run)(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n);
     void (*close)(struct bench_peer *peer);
+    uint32_t (*count_connections)(struct bench_peer *peer); /* NULL: one for each thread. */
 };
 
 /* The drivers: ours.c, hiredis.c, many.c, store.c. */
@@ -68,11 +71,13 @@ extern const struct bench_driver k_hiredis_get;
 extern const struct bench_driver k_hiredis_get_format;
 extern const struct bench_driver k_hiredis_set;
 extern const struct bench_driver k_hiredis_get_pipeline;
+extern const struct bench_driver k_hiredis_mget;
 extern const struct bench_driver k_hiredis_set_pipeline;
 
 /* Opening and closing, for the drivers that differ in `run` only. */
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);
 void bench_ours_close(struct bench_peer *peer);
+uint32_t bench_ours_count_connections(struct bench_peer *peer);
 bool bench_hiredis_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);
 void bench_hiredis_close(struct bench_peer *peer);
 
@@ -82,8 +87,11 @@ bool bench_server_empty(const struct bench_endpoint *endpoint);
 bool bench_server_fill(const struct bench_endpoint *endpoint);
 bool bench_server_verify(const struct bench_endpoint *endpoint);
 
-/* data.c: the entries, written once by bench_data_init(). */
+/* data.c: the entries, written once by bench_data_init(), with values of BENCH_SMALL_BYTES. */
 void bench_data_init(void);
+
+/* Makes every value this long, at most BENCH_MAX_VALUE_BYTES. While no driver runs. */
+void bench_data_size(size_t value_bytes);
 const struct bench_entry *bench_entry_at(size_t index);
 
 /* The next entry in turn. */

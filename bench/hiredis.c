@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    NET_BATCH = 32
-};
-
 static redisContext *dial(const struct bench_endpoint *endpoint)
 {
     redisContext *ctx = endpoint->unix_socket != NULL
@@ -74,10 +70,10 @@ static bool end_set(redisContext *ctx, const struct bench_entry *entry, redisRep
     return is_right || bench_broke("hiredis SET %s: a wrong reply", entry->full_key);
 }
 
-static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     redisContext *ctx = peer->handles[thread];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
         const char *argv[] = {"GET", entry->full_key};
         const size_t lens[] = {3, entry->full_len};
@@ -88,10 +84,10 @@ static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at)
     return true;
 }
 
-static bool run_get_format(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_get_format(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     redisContext *ctx = peer->handles[thread];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
         redisReply *reply = redisCommand(ctx, "GET %b", entry->full_key, entry->full_len);
         if (!end_get(ctx, entry, reply)) {
@@ -101,13 +97,13 @@ static bool run_get_format(struct bench_peer *peer, uint32_t thread, size_t *at)
     return true;
 }
 
-static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     redisContext *ctx = peer->handles[thread];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
-        const char *argv[] = {"SET", entry->full_key, entry->value, "PX", BENCH_TTL_TEXT};
-        const size_t lens[] = {3, entry->full_len, BENCH_VALUE_BYTES, 2,
+        const char *argv[] = {"SET", entry->full_key, entry->value.data, "PX", BENCH_TTL_TEXT};
+        const size_t lens[] = {3, entry->full_len, entry->value.len, 2,
                                sizeof(BENCH_TTL_TEXT) - 1};
         if (!end_set(ctx, entry, redisCommandArgv(ctx, 5, argv, lens))) {
             return false;
@@ -139,25 +135,30 @@ bool bench_server_fill(const struct bench_endpoint *endpoint)
     if (!bench_hiredis_open(&peer, endpoint)) {
         return false;
     }
-    bool is_done = true;
     size_t at = 0;
-    for (uint32_t i = 0; i < BENCH_KEYS && is_done; i += NET_BATCH) {
-        is_done = run_set(&peer, 0, &at);
-    }
+    bool is_done = k_hiredis_set_pipeline.run(&peer, 0, &at, BENCH_KEYS);
     bench_hiredis_close(&peer);
     return is_done;
 }
 
 static bool verify_ttl(redisContext *ctx, const struct bench_entry *entry)
 {
-    redisReply *reply = redisCommand(ctx, "PTTL %b", entry->full_key, entry->full_len);
-    if (reply == NULL) {
+    void *any = NULL;
+    if (redisGetReply(ctx, &any) != REDIS_OK) {
         return bench_broke("PTTL: %s", ctx->errstr);
     }
+    redisReply *reply = any;
     bool is_right = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 &&
                     reply->integer <= BENCH_TTL_MS;
     freeReplyObject(reply);
     return is_right || bench_broke("%s was stored without its time to live", entry->full_key);
+}
+
+static bool verify_value(redisContext *ctx, const struct bench_entry *entry)
+{
+    void *reply = NULL;
+    return redisGetReply(ctx, &reply) == REDIS_OK ? end_get(ctx, entry, reply)
+                                                  : bench_broke("GET: %s", ctx->errstr);
 }
 
 bool bench_server_verify(const struct bench_endpoint *endpoint)
@@ -169,8 +170,13 @@ bool bench_server_verify(const struct bench_endpoint *endpoint)
     bool is_right = true;
     for (size_t i = 0; i < BENCH_KEYS && is_right; i++) {
         const struct bench_entry *entry = bench_entry_at(i);
-        redisReply *reply = redisCommand(ctx, "GET %b", entry->full_key, entry->full_len);
-        is_right = end_get(ctx, entry, reply) && verify_ttl(ctx, entry);
+        is_right =
+            redisAppendCommand(ctx, "GET %b", entry->full_key, entry->full_len) == REDIS_OK &&
+            redisAppendCommand(ctx, "PTTL %b", entry->full_key, entry->full_len) == REDIS_OK;
+    }
+    for (size_t i = 0; i < BENCH_KEYS && is_right; i++) {
+        const struct bench_entry *entry = bench_entry_at(i);
+        is_right = verify_value(ctx, entry) && verify_ttl(ctx, entry);
     }
     redisFree(ctx);
     return is_right;
@@ -178,7 +184,7 @@ bool bench_server_verify(const struct bench_endpoint *endpoint)
 
 const struct bench_driver k_hiredis_get = {
     .name = "redisCommandArgv + freeReplyObject",
-    .batch = NET_BATCH,
+    .unit = 1,
     .open = bench_hiredis_open,
     .run = run_get,
     .close = bench_hiredis_close,
@@ -186,7 +192,7 @@ const struct bench_driver k_hiredis_get = {
 
 const struct bench_driver k_hiredis_get_format = {
     .name = "redisCommand(\"GET %b\") + freeReplyObject",
-    .batch = NET_BATCH,
+    .unit = 1,
     .open = bench_hiredis_open,
     .run = run_get_format,
     .close = bench_hiredis_close,
@@ -194,7 +200,7 @@ const struct bench_driver k_hiredis_get_format = {
 
 const struct bench_driver k_hiredis_set = {
     .name = "redisCommandArgv + freeReplyObject",
-    .batch = NET_BATCH,
+    .unit = 1,
     .is_writing = true,
     .open = bench_hiredis_open,
     .run = run_set,

@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* bench/main.c — fac_bench: starts private servers, runs the plan, prints and saves the report. */
+#include "calls.h"
+#include "instructions.h"
 #include "plan.h"
 #include "size.h"
 
 #include <signal.h>
 #include <string.h>
 
+enum {
+    MAX_GROUPS = 16
+};
+
 struct arguments {
     const char *out_dir;
     const char *only;
     bool is_quick;
+    const char *groups[MAX_GROUPS];
+    uint32_t n_groups;
 };
 
 static const char k_usage[] =
-    "usage: fac_bench [--out DIR] [--quick] [--only NAME]\n"
+    "usage: fac_bench [--out DIR] [--quick] [--only NAME] [GROUP…]\n"
     "  --out DIR    also write DIR/bench.txt, DIR/bench.tsv and DIR/bench.svg\n"
     "  --quick      very short slices, nothing repeated: shows that it runs, not how fast\n"
     "  --only NAME  only cells whose name or place contains NAME\n"
-    "A missed bar is printed as MISS; the exit code is not 0 only when something broke.\n";
+    "A missed bar is printed as MISS; the exit code is not 0 only when something broke.\n"
+    "Groups, without one all but the last:\n";
 
 static bool parse(int argc, char **argv, struct arguments *out)
 {
@@ -29,6 +38,8 @@ static bool parse(int argc, char **argv, struct arguments *out)
             out->out_dir = argv[++i];
         } else if (strcmp(argv[i], "--only") == 0 && has_value) {
             out->only = argv[++i];
+        } else if (bench_plan_knows(argv[i]) && out->n_groups < MAX_GROUPS) {
+            out->groups[out->n_groups++] = argv[i];
         } else {
             return false;
         }
@@ -67,13 +78,14 @@ static bool start_servers(struct bench_server *servers, uint32_t *out_n, char *n
 static bool run(const struct arguments *arguments)
 {
     static struct bench_report report;
-    static struct bench_server servers[2];
+    static struct bench_server servers[BENCH_MAX_SERVERS];
     uint32_t n_servers = 0;
     const uint64_t started_ns = bench_now_ns();
 
     bench_data_init();
     bench_facts_fill(&report.facts);
     report.facts.is_quick = arguments->is_quick;
+    report.facts.has_calls = bench_calls_find();
     bool is_ok = start_servers(servers, &n_servers, report.facts.servers,
                                sizeof(report.facts.servers));
     const struct bench_plan plan = {
@@ -81,8 +93,10 @@ static bool run(const struct arguments *arguments)
         .n_servers = n_servers,
         .only = arguments->only,
         .method = {.n_pairs = arguments->is_quick ? 5 : 12,
-                   .slice_s = arguments->is_quick ? 0.05 : 0.15},
+                   .slice_s = arguments->is_quick ? 0.02 : 0.12},
         .is_quick = arguments->is_quick,
+        .groups = arguments->groups,
+        .n_groups = arguments->n_groups,
     };
     is_ok = is_ok && bench_plan_run(&plan, &report);
     for (uint32_t i = 0; i < n_servers; i++) {
@@ -103,9 +117,13 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--resident-probe") == 0) {
         return bench_resident_probe(argv[2]);
     }
+    if (argc == 5 && strcmp(argv[1], "--instructions-probe") == 0) {
+        return bench_instructions_probe(argv[2], argv[3], argv[4]);
+    }
     struct arguments arguments = {0};
     if (!parse(argc, argv, &arguments)) {
         (void)fputs(k_usage, stderr);
+        bench_plan_put_groups(stderr);
         return 2;
     }
     /* hiredis writes without MSG_NOSIGNAL. */

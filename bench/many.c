@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/many.c — all keys in one batch: our get_many and set_many, and hiredis's pipeline, which
- * is its fastest way that keeps one reply for each key. One thread. A batch is a full turn of the
- * entries, so the second pass over them begins where the first one did. */
+/* bench/many.c — all keys in one batch: our get_many and set_many; hiredis's pipeline, which is its
+ * way for any commands, and its single MGET. One thread. A batch is a full turn of the entries, so
+ * the second pass over them begins where the first one did. */
 #include "driver.h"
 
 #include <faciliter/cache.h>
@@ -9,9 +9,10 @@
 
 #include <string.h>
 
-static bool run_get_many(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_get_many(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
+    (void)n; /* A batch, always. */
     fac_bytes keys[BENCH_KEYS];
     fac_value *values[BENCH_KEYS];
     fac_status statuses[BENCH_KEYS];
@@ -37,15 +38,16 @@ static bool run_get_many(struct bench_peer *peer, uint32_t thread, size_t *at)
     return is_right;
 }
 
-static bool run_set_many(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_set_many(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
+    (void)n; /* A batch, always. */
     fac_item items[BENCH_KEYS];
     fac_status statuses[BENCH_KEYS];
     for (size_t i = 0; i < BENCH_KEYS; i++) {
         const struct bench_entry *entry = bench_next(at);
         items[i].key = entry->key;
-        items[i].value = fac_mem(entry->value, BENCH_VALUE_BYTES);
+        items[i].value = entry->value;
         items[i].ttl_ms = BENCH_TTL_MS;
     }
     fac_error err;
@@ -62,8 +64,9 @@ static bool run_set_many(struct bench_peer *peer, uint32_t thread, size_t *at)
     return true;
 }
 
-static bool run_get_pipeline(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_get_pipeline(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
+    (void)n; /* A batch, always. */
     redisContext *ctx = peer->handles[thread];
     for (size_t i = 0; i < BENCH_KEYS; i++) {
         const struct bench_entry *entry = bench_next(at);
@@ -90,13 +93,14 @@ static bool run_get_pipeline(struct bench_peer *peer, uint32_t thread, size_t *a
     return true;
 }
 
-static bool run_set_pipeline(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_set_pipeline(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
+    (void)n; /* A batch, always. */
     redisContext *ctx = peer->handles[thread];
     for (size_t i = 0; i < BENCH_KEYS; i++) {
         const struct bench_entry *entry = bench_next(at);
-        const char *argv[] = {"SET", entry->full_key, entry->value, "PX", BENCH_TTL_TEXT};
-        const size_t lens[] = {3, entry->full_len, BENCH_VALUE_BYTES, 2,
+        const char *argv[] = {"SET", entry->full_key, entry->value.data, "PX", BENCH_TTL_TEXT};
+        const size_t lens[] = {3, entry->full_len, entry->value.len, 2,
                                sizeof(BENCH_TTL_TEXT) - 1};
         if (redisAppendCommandArgv(ctx, 5, argv, lens) != REDIS_OK) {
             return bench_broke("hiredis pipeline: %s", ctx->errstr);
@@ -117,26 +121,63 @@ static bool run_set_pipeline(struct bench_peer *peer, uint32_t thread, size_t *a
     return true;
 }
 
+static bool check_mget(const redisReply *reply, size_t *at)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != BENCH_KEYS) {
+        return bench_broke("hiredis MGET: a wrong reply");
+    }
+    for (size_t i = 0; i < BENCH_KEYS; i++) {
+        const struct bench_entry *entry = bench_next(at);
+        const redisReply *one = reply->element[i];
+        if (one->type != REDIS_REPLY_STRING || !bench_is_value(entry, one->str, one->len)) {
+            return bench_broke("hiredis MGET: %s: a wrong reply", entry->full_key);
+        }
+    }
+    return true;
+}
+
+static bool run_mget(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
+{
+    (void)n; /* A batch, always. */
+    redisContext *ctx = peer->handles[thread];
+    const char *argv[BENCH_KEYS + 1] = {"MGET"};
+    size_t lens[BENCH_KEYS + 1] = {4};
+    for (size_t i = 1; i <= BENCH_KEYS; i++) {
+        const struct bench_entry *entry = bench_next(at);
+        argv[i] = entry->full_key;
+        lens[i] = entry->full_len;
+    }
+    redisReply *reply = redisCommandArgv(ctx, BENCH_KEYS + 1, argv, lens);
+    if (reply == NULL) {
+        return bench_broke("hiredis MGET: %s", ctx->errstr);
+    }
+    bool is_right = check_mget(reply, at);
+    freeReplyObject(reply);
+    return is_right;
+}
+
 const struct bench_driver k_ours_get_many = {
     .name = "fac_cache_get_many of 1000",
-    .batch = BENCH_KEYS,
+    .unit = BENCH_KEYS,
     .open = bench_ours_open,
     .run = run_get_many,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_set_many = {
     .name = "fac_cache_set_many of 1000",
-    .batch = BENCH_KEYS,
+    .unit = BENCH_KEYS,
     .is_writing = true,
     .open = bench_ours_open,
     .run = run_set_many,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_hiredis_get_pipeline = {
     .name = "pipeline of 1000 GET",
-    .batch = BENCH_KEYS,
+    .unit = BENCH_KEYS,
     .open = bench_hiredis_open,
     .run = run_get_pipeline,
     .close = bench_hiredis_close,
@@ -144,9 +185,17 @@ const struct bench_driver k_hiredis_get_pipeline = {
 
 const struct bench_driver k_hiredis_set_pipeline = {
     .name = "pipeline of 1000 SET",
-    .batch = BENCH_KEYS,
+    .unit = BENCH_KEYS,
     .is_writing = true,
     .open = bench_hiredis_open,
     .run = run_set_pipeline,
+    .close = bench_hiredis_close,
+};
+
+const struct bench_driver k_hiredis_mget = {
+    .name = "one MGET of 1000",
+    .unit = BENCH_KEYS,
+    .open = bench_hiredis_open,
+    .run = run_mget,
     .close = bench_hiredis_close,
 };

@@ -6,10 +6,6 @@
 
 #include <stddef.h>
 
-enum {
-    NET_BATCH = 32
-};
-
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint)
 {
     fac_options options;
@@ -40,14 +36,21 @@ void bench_ours_close(struct bench_peer *peer)
     peer->handles[0] = NULL;
 }
 
-static bool run_get_into(struct bench_peer *peer, uint32_t thread, size_t *at)
+uint32_t bench_ours_count_connections(struct bench_peer *peer)
+{
+    fac_stats stats;
+    fac_status st = fac_cache_stats(peer->handles[0], NULL, &stats, sizeof(stats), NULL);
+    return st == FAC_OK ? stats.connections_open : 0;
+}
+
+static bool run_get_into(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
     fac_cache *cache = peer->handles[0];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
         fac_error err;
-        char buf[2 * BENCH_VALUE_BYTES];
+        char buf[BENCH_MAX_VALUE_BYTES];
         size_t len = 0;
         fac_status st = fac_cache_get_into(cache, entry->key, NULL, buf, sizeof(buf), &len,
                                            &err);
@@ -62,11 +65,11 @@ static bool run_get_into(struct bench_peer *peer, uint32_t thread, size_t *at)
     return true;
 }
 
-static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
     fac_cache *cache = peer->handles[0];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
         fac_error err;
         fac_value *value = NULL;
@@ -85,16 +88,15 @@ static bool run_get(struct bench_peer *peer, uint32_t thread, size_t *at)
     return true;
 }
 
-static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at)
+static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at, uint32_t n)
 {
     (void)thread;
     fac_cache *cache = peer->handles[0];
-    for (uint32_t i = 0; i < NET_BATCH; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct bench_entry *entry = bench_next(at);
         fac_error err;
-        fac_status st = fac_cache_set(cache, entry->key,
-                                      fac_mem(entry->value, BENCH_VALUE_BYTES), BENCH_TTL_MS,
-                                      NULL, &err);
+        fac_status st = fac_cache_set(cache, entry->key, entry->value, BENCH_TTL_MS, NULL,
+                                      &err);
         if (st != FAC_OK) {
             return bench_broke("set %s: %s: %s", entry->full_key, fac_status_name(st),
                                st < 0 ? err.message : "");
@@ -105,25 +107,28 @@ static bool run_set(struct bench_peer *peer, uint32_t thread, size_t *at)
 
 const struct bench_driver k_ours_get_into = {
     .name = "fac_cache_get_into",
-    .batch = NET_BATCH,
+    .unit = 1,
     .open = bench_ours_open,
     .run = run_get_into,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_get = {
     .name = "fac_cache_get + fac_value_unref",
-    .batch = NET_BATCH,
+    .unit = 1,
     .open = bench_ours_open,
     .run = run_get,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };
 
 const struct bench_driver k_ours_set = {
     .name = "fac_cache_set",
-    .batch = NET_BATCH,
+    .unit = 1,
     .is_writing = true,
     .open = bench_ours_open,
     .run = run_set,
     .close = bench_ours_close,
+    .count_connections = bench_ours_count_connections,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bench/plan.c — the cells, their bars, and how one cell is run. */
+/* bench/plan.c — the groups, and the cells and bars of those that compare rates. */
 #include "plan.h"
 
-#include "size.h"
+#include "cell.h"
 
 #include <string.h>
 
@@ -12,245 +12,269 @@ enum {
     ON_TCP = 4,
     ON_UNIX = 8,
     EVERYWHERE = ON_FIRST | ON_OTHERS | ON_TCP | ON_UNIX,
+    FIRST_TCP = ON_FIRST | ON_TCP,
 };
 
-/* A cell that misses its bar is run once more, with this many times the pairs. */
-enum {
-    REPEAT_FACTOR = 3
-};
+static const char k_single[] = "single";
+static const char k_many[] = "many";
+static const char k_threads[] = "threads";
+static const char k_grid[] = "grid";
 
-/* Before the pairs each side runs this long, so that connections and buffers are there. */
-static const double k_warm_s = 0.05;
-
-static const double k_resident_bar = 1024.0 * 1024;
-static const double k_library_bar = 250.0 * 1024;
-
-struct cell {
+/* A cell that is written down; the others come from loops. */
+struct listed {
     const char *name;
     const struct bench_driver *ours;
     const struct bench_driver *base;
-    uint32_t n_threads;
-    uint32_t max_connections;
     double bar; /* 0: reported only. */
     unsigned places;
+    size_t value_bytes; /* 0: BENCH_SMALL_BYTES. */
 };
 
 /* clang-format off */
-static const struct cell k_cells[] = {
-    {"a/a get",        &k_hiredis_get,          &k_hiredis_get,           1,  0, 0,    EVERYWHERE},
-    {"get",            &k_ours_get_into,        &k_hiredis_get,           1,  1, 0.97, EVERYWHERE},
-    {"set",            &k_ours_set,             &k_hiredis_set,           1,  1, 0.97, EVERYWHERE},
-    {"get value",      &k_ours_get,             &k_hiredis_get,           1,  1, 0,    ON_FIRST | ON_TCP | ON_UNIX},
-    {"get %b",         &k_ours_get_into,        &k_hiredis_get_format,    1,  1, 0,    ON_FIRST | ON_TCP},
-    {"a/a pipeline",   &k_hiredis_get_pipeline, &k_hiredis_get_pipeline,  1,  0, 0,    ON_FIRST | ON_TCP},
-    {"get_many",       &k_ours_get_many,        &k_hiredis_get_pipeline,  1,  1, 1.1,  EVERYWHERE},
-    {"set_many",       &k_ours_set_many,        &k_hiredis_set_pipeline,  1,  1, 0,    ON_FIRST | ON_TCP},
-    {"get 8",          &k_ours_get_into,        &k_hiredis_get,           8, 50, 0,    ON_FIRST | ON_TCP},
-    {"get 16",         &k_ours_get_into,        &k_hiredis_get,          16, 50, 0,    ON_FIRST | ON_TCP},
-    {"a/a get 64",     &k_hiredis_get,          &k_hiredis_get,          64,  0, 0,    ON_FIRST | ON_TCP},
-    {"get 64",         &k_ours_get_into,        &k_hiredis_get,          64, 64, 0,    ON_FIRST | ON_TCP},
-    {"get 64 of 50",   &k_ours_get_into,        &k_hiredis_get,          64, 50, 0,    ON_FIRST | ON_TCP},
+static const struct listed k_single_cells[] = {
+    {"a/a get",      &k_hiredis_get,          &k_hiredis_get,          0,    EVERYWHERE,         0},
+    {"get",          &k_ours_get_into,        &k_hiredis_get,          0.97, EVERYWHERE,         0},
+    {"set",          &k_ours_set,             &k_hiredis_set,          0.97, EVERYWHERE,         0},
+    {"get value",    &k_ours_get,             &k_hiredis_get,          0,    FIRST_TCP | ON_UNIX, 0},
+    {"get %b",       &k_ours_get_into,        &k_hiredis_get_format,   0,    FIRST_TCP,          0},
+};
+
+static const struct listed k_many_cells[] = {
+    {"a/a pipeline", &k_hiredis_get_pipeline, &k_hiredis_get_pipeline, 0,    EVERYWHERE,         0},
+    {"get_many",     &k_ours_get_many,        &k_hiredis_get_pipeline, 1.1,  EVERYWHERE,         0},
+    {"get_many mget", &k_ours_get_many,       &k_hiredis_mget,         0.9,  EVERYWHERE,         0},
+    {"set_many",     &k_ours_set_many,        &k_hiredis_set_pipeline, 1.1,  EVERYWHERE,         0},
+};
+
+/* 62 MiB a batch: more than the buffers of any socket hold, in both directions. That they end is
+ * what they show. */
+static const struct listed k_large_cells[] = {
+    {"get_many 64 KiB", &k_ours_get_many,     &k_hiredis_get_pipeline, 0,    FIRST_TCP | ON_OTHERS, BENCH_MAX_VALUE_BYTES},
+    {"set_many 64 KiB", &k_ours_set_many,     &k_hiredis_set_pipeline, 0,    FIRST_TCP | ON_OTHERS, BENCH_MAX_VALUE_BYTES},
+};
+
+/* Threads, connections of ours at most (0: default), bar. */
+static const struct {
+    uint32_t n_threads;
+    uint32_t max_connections;
+    double bar;
+} k_thread_rows[] = {
+    {  1, 0, 0},
+    {  2, 0, 0},
+    {  4, 0, 0},
+    {  8, 4, 1.5},
+    { 16, 4, 1.8},
+    { 64, 4, 2.5},
+    {128, 4, 2.5},
+};
+
+static const struct group {
+    const char *name;
+    bench_group_fn *run;
+    bool is_default;
+    const char *help;
+} k_groups[] = {
+    {k_single,       bench_group_single,       true,  "one thread, one key at a time"},
+    {k_many,         bench_group_many,         true,  "batches of 1000 keys; batches larger than the sockets' buffers"},
+    {k_threads,      bench_group_threads,      true,  "1 to 128 threads, at most 4 connections of ours from 8 on"},
+    {k_grid,         bench_group_grid,         true,  "24 cells: transport, server, size, direction; 8 threads"},
+    {"delay",        bench_group_delay,        true,  "with 0.2, 1 and 5 ms of added round trip"},
+    {"latency",      bench_group_latency,      true,  "99th percentile of 64 threads at half of hiredis's most"},
+    {"memory",       bench_group_memory,       true,  "the memory backend; what a handle, the library, a process take"},
+    {"instructions", bench_group_instructions, false, "instructions of a GET, by valgrind; only when named"},
 };
 /* clang-format on */
 
-static bool is_wanted(const struct bench_plan *plan, const char *name, const char *where)
+bool bench_plan_knows(const char *group)
 {
-    return plan->only == NULL || strstr(name, plan->only) != NULL ||
-           strstr(where, plan->only) != NULL;
-}
-
-/* Opens a side and runs it warm. What a writing side leaves is checked by reading it back. */
-static bool prepare(struct bench_side *side, const struct bench_endpoint *endpoint)
-{
-    if (!bench_server_empty(endpoint) ||
-        (!side->driver->is_writing && !bench_server_fill(endpoint)) ||
-        !side->driver->open(&side->peer, endpoint)) {
-        return false;
-    }
-    struct bench_rate warm;
-    size_t at = 0;
-    bool is_ok = true;
-    for (uint32_t n = 0; n < BENCH_KEYS && is_ok; n += side->driver->batch) {
-        is_ok = side->driver->run(&side->peer, 0, &at);
-    }
-    is_ok = is_ok && bench_server_verify(endpoint) && bench_slice(side, k_warm_s, &warm);
-    if (!is_ok) {
-        side->driver->close(&side->peer);
-    }
-    return is_ok;
-}
-
-static bool add_row(const struct cell *cell, const struct bench_endpoint *endpoint,
-                    struct bench_report *report, struct bench_row **out)
-{
-    struct bench_row *row = bench_report_add(report);
-    if (row == NULL) {
-        return false;
-    }
-    row->kind = cell->ours == cell->base ? BENCH_NOISE : BENCH_RATIO;
-    row->name = cell->name;
-    (void)snprintf(row->where, sizeof(row->where), "%s %s", endpoint->server,
-                   endpoint->transport);
-    row->ours = cell->ours->name;
-    row->base = cell->base->name;
-    row->n_threads = cell->n_threads;
-    row->max_connections = cell->max_connections;
-    row->bar = cell->bar;
-    *out = row;
-    return true;
-}
-
-/* Compares two open sides, and once more where the bar is missed. */
-static bool compare(const struct bench_plan *plan, const struct cell *cell,
-                    const struct bench_endpoint *endpoint, struct bench_side *sides,
-                    struct bench_report *report)
-{
-    struct bench_row *row = NULL;
-    if (!add_row(cell, endpoint, report, &row)) {
-        return false;
-    }
-    row->method = plan->method;
-    if (!bench_compare(&sides[0], &sides[1], &row->method, &row->pairs)) {
-        report->n_rows--;
-        return false;
-    }
-    (void)fprintf(stderr, "%-14s %-20s %.3f\n", row->name, row->where, row->pairs.ratio);
-    if (bench_row_is_met(row) || plan->is_quick) {
-        return true;
-    }
-    row->is_repeated = true;
-    if (!add_row(cell, endpoint, report, &row)) {
-        return false;
-    }
-    row->is_repeat = true;
-    row->method = plan->method;
-    row->method.n_pairs *= REPEAT_FACTOR;
-    if (!bench_compare(&sides[0], &sides[1], &row->method, &row->pairs)) {
-        report->n_rows--;
-        return false;
-    }
-    (void)fprintf(stderr, "%-14s %-20s %.3f (again, longer)\n", row->name, row->where,
-                  row->pairs.ratio);
-    return true;
-}
-
-static bool run_cell(const struct bench_plan *plan, const struct cell *cell,
-                     const struct bench_endpoint *endpoint, struct bench_report *report)
-{
-    char where[64];
-    (void)snprintf(where, sizeof(where), "%s %s", endpoint->server, endpoint->transport);
-    if (!is_wanted(plan, cell->name, where)) {
-        return true;
-    }
-    struct bench_side sides[2] = {{.driver = cell->ours}, {.driver = cell->base}};
-    for (size_t i = 0; i < 2; i++) {
-        sides[i].peer.n_threads = cell->n_threads;
-        sides[i].peer.max_connections = cell->max_connections;
-    }
-    if (!prepare(&sides[0], endpoint)) {
-        return false;
-    }
-    if (!prepare(&sides[1], endpoint)) {
-        sides[0].driver->close(&sides[0].peer);
-        return false;
-    }
-    bool is_ok = compare(plan, cell, endpoint, sides, report);
-    sides[0].driver->close(&sides[0].peer);
-    sides[1].driver->close(&sides[1].peer);
-    return is_ok;
-}
-
-/* All cells of one endpoint before the next one: a cell and its A/A stand close in time. */
-static bool run_endpoint(const struct bench_plan *plan, unsigned place,
-                         const struct bench_endpoint *endpoint, struct bench_report *report)
-{
-    for (size_t i = 0; i < sizeof(k_cells) / sizeof(k_cells[0]); i++) {
-        if ((k_cells[i].places & place) == place &&
-            !run_cell(plan, &k_cells[i], endpoint, report)) {
-            return false;
+    for (size_t i = 0; i < sizeof(k_groups) / sizeof(k_groups[0]); i++) {
+        if (strcmp(k_groups[i].name, group) == 0) {
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
-/* The memory store alone: nothing of hiredis's compares. The median of as many slices. */
-static bool run_store(const struct bench_plan *plan, uint32_t n_threads, const char *name,
-                      struct bench_report *report)
+void bench_plan_put_groups(FILE *out)
 {
-    if (!is_wanted(plan, name, "memory")) {
-        return true;
+    for (size_t i = 0; i < sizeof(k_groups) / sizeof(k_groups[0]); i++) {
+        (void)fprintf(out, "  %-13s %s\n", k_groups[i].name, k_groups[i].help);
     }
-    struct bench_side side = {.driver = &k_store_get_into, .peer = {.n_threads = n_threads}};
-    if (!side.driver->open(&side.peer, NULL)) {
-        return false;
-    }
-    double rates[BENCH_MAX_PAIRS] = {0};
-    struct bench_rate rate;
-    bool is_ok = bench_slice(&side, k_warm_s, &rate);
-    for (uint32_t i = 0; i < plan->method.n_pairs && is_ok; i++) {
-        is_ok = bench_slice(&side, plan->method.slice_s, &rate);
-        rates[i] = is_ok ? rate.per_s : 0;
-    }
-    side.driver->close(&side.peer);
-    struct bench_row *row = is_ok ? bench_report_add(report) : NULL;
-    if (row == NULL) {
-        return false;
-    }
-    row->kind = BENCH_RATE;
-    row->name = name;
-    row->ours = n_threads == 1 ? "hits of get_into, 1 thread" : "hits of get_into, 2 threads";
-    (void)snprintf(row->where, sizeof(row->where), "memory");
-    row->n_threads = n_threads;
-    row->method = plan->method;
-    row->value = bench_median(rates, plan->method.n_pairs);
-    return true;
 }
 
-static bool run_sizes(const struct bench_plan *plan, struct bench_report *report)
+static bool is_asked_for(const struct bench_plan *plan, const struct group *group)
 {
-    if (plan->n_servers > 0 && is_wanted(plan, "resident", "process")) {
-        double bytes = 0;
-        struct bench_row *row = NULL;
-        if (!bench_resident_bytes(plan->servers[0].tcp.port, &bytes) ||
-            (row = bench_report_add(report)) == NULL) {
-            return false;
-        }
-        row->kind = BENCH_BYTES;
-        row->name = "resident";
-        row->ours = "open TCP cache, nothing stored, above bare";
-        (void)snprintf(row->where, sizeof(row->where), "process");
-        row->value = bytes;
-        row->bar = k_resident_bar;
+    if (plan->n_groups == 0) {
+        return group->is_default;
     }
-    if (is_wanted(plan, "library", "file")) {
-        double bytes = 0;
-        const char *what = NULL;
-        if (!bench_library_bytes(&bytes, &what)) {
-            return false;
+    for (uint32_t i = 0; i < plan->n_groups; i++) {
+        if (strcmp(plan->groups[i], group->name) == 0) {
+            return true;
         }
-        struct bench_row *row = bench_report_add(report);
-        if (row == NULL) {
-            return false;
-        }
-        row->kind = BENCH_BYTES;
-        row->name = "library";
-        row->ours = what;
-        (void)snprintf(row->where, sizeof(row->where), "file");
-        row->value = bytes;
-        row->bar = k_library_bar;
     }
-    return true;
+    return false;
 }
 
 bool bench_plan_run(const struct bench_plan *plan, struct bench_report *report)
 {
-    for (uint32_t i = 0; i < plan->n_servers; i++) {
-        const unsigned turn = i == 0 ? ON_FIRST : ON_OTHERS;
-        if (!run_endpoint(plan, turn | ON_TCP, &plan->servers[i].tcp, report) ||
-            !run_endpoint(plan, turn | ON_UNIX, &plan->servers[i].local, report)) {
+    for (size_t i = 0; i < sizeof(k_groups) / sizeof(k_groups[0]); i++) {
+        if (is_asked_for(plan, &k_groups[i]) && !k_groups[i].run(plan, report)) {
             return false;
         }
     }
-    return run_store(plan, 1, "memory 1", report) && run_store(plan, 2, "memory 2", report) &&
-           run_sizes(plan, report);
+    return true;
+}
+
+uint32_t bench_plan_n_servers(const struct bench_plan *plan)
+{
+    return plan->is_quick && plan->n_servers > 1 ? 1 : plan->n_servers;
+}
+
+/* The endpoints in turn; `place` is what a listed cell must have to run there. */
+static const struct bench_endpoint *endpoint_at(const struct bench_plan *plan, uint32_t i,
+                                                unsigned *place)
+{
+    const struct bench_server *server = &plan->servers[i / 2];
+    *place = (i / 2 == 0 ? ON_FIRST : ON_OTHERS) | (i % 2 == 0 ? ON_TCP : ON_UNIX);
+    return i % 2 == 0 ? &server->tcp : &server->local;
+}
+
+/* All cells of one endpoint before the next one: a cell and its A/A stand close in time. */
+static bool run_listed(const struct bench_plan *plan, const char *group,
+                       const struct listed *list, size_t n, struct bench_report *report)
+{
+    for (uint32_t i = 0; i < 2 * plan->n_servers; i++) {
+        unsigned place = 0;
+        const struct bench_endpoint *endpoint = endpoint_at(plan, i, &place);
+        for (size_t k = 0; k < n; k++) {
+            const size_t bytes = list[k].value_bytes;
+            struct bench_cell cell = {
+                .group = group,
+                .ours = list[k].ours,
+                .base = list[k].base,
+                .n_threads = 1,
+                .max_connections = 1,
+                .value_bytes = bytes > 0 ? bytes : BENCH_SMALL_BYTES,
+                .bar = list[k].bar,
+                .method = plan->method,
+            };
+            (void)snprintf(cell.name, sizeof(cell.name), "%s", list[k].name);
+            if ((list[k].places & place) == place &&
+                !bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool bench_group_single(const struct bench_plan *plan, struct bench_report *report)
+{
+    return run_listed(plan, k_single, k_single_cells,
+                      sizeof(k_single_cells) / sizeof(k_single_cells[0]), report);
+}
+
+bool bench_group_many(const struct bench_plan *plan, struct bench_report *report)
+{
+    /* A batch takes longer than a slice: a pair is one of each. */
+    struct bench_plan large = *plan;
+    large.method.n_pairs = 5;
+    large.n_servers = bench_plan_n_servers(plan);
+    return run_listed(plan, k_many, k_many_cells,
+                      sizeof(k_many_cells) / sizeof(k_many_cells[0]), report) &&
+           run_listed(&large, k_many, k_large_cells,
+                      sizeof(k_large_cells) / sizeof(k_large_cells[0]), report);
+}
+
+static bool run_rows(const struct bench_plan *plan, const struct bench_endpoint *endpoint,
+                     bool is_set, struct bench_report *report)
+{
+    for (size_t i = 0; i < sizeof(k_thread_rows) / sizeof(k_thread_rows[0]); i++) {
+        struct bench_cell cell = {
+            .group = k_threads,
+            .ours = is_set ? &k_ours_set : &k_ours_get_into,
+            .base = is_set ? &k_hiredis_set : &k_hiredis_get,
+            .n_threads = k_thread_rows[i].n_threads,
+            .max_connections = k_thread_rows[i].max_connections,
+            .value_bytes = BENCH_SMALL_BYTES,
+            .bar = k_thread_rows[i].bar,
+            .method = plan->method,
+        };
+        (void)snprintf(cell.name, sizeof(cell.name), "%s %u", is_set ? "set" : "get",
+                       cell.n_threads);
+        if (!bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_noise(const struct bench_plan *plan, const char *group, uint32_t n_threads,
+                      const struct bench_endpoint *endpoint, struct bench_report *report)
+{
+    struct bench_cell cell = {
+        .group = group,
+        .ours = &k_hiredis_get,
+        .base = &k_hiredis_get,
+        .n_threads = n_threads,
+        .value_bytes = BENCH_SMALL_BYTES,
+        .method = plan->method,
+    };
+    (void)snprintf(cell.name, sizeof(cell.name), "a/a get %u", n_threads);
+    return bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report);
+}
+
+bool bench_group_threads(const struct bench_plan *plan, struct bench_report *report)
+{
+    for (uint32_t i = 0; i < bench_plan_n_servers(plan); i++) {
+        const struct bench_endpoint *endpoint = &plan->servers[i].tcp;
+        if (!run_noise(plan, k_threads, 8, endpoint, report) ||
+            !run_noise(plan, k_threads, 64, endpoint, report) ||
+            !run_rows(plan, endpoint, false, report) ||
+            !run_rows(plan, endpoint, true, report)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct size {
+    const char *name;
+    size_t value_bytes;
+};
+
+static bool run_grid_cell(const struct bench_plan *plan, const struct bench_endpoint *endpoint,
+                          const struct size *size, bool is_set, struct bench_report *report)
+{
+    struct bench_cell cell = {
+        .group = k_grid,
+        .ours = is_set ? &k_ours_set : &k_ours_get_into,
+        .base = is_set ? &k_hiredis_set : &k_hiredis_get,
+        .n_threads = 8,
+        .value_bytes = size->value_bytes,
+        .bar = 0.95,
+        .method = plan->method,
+    };
+    (void)snprintf(cell.name, sizeof(cell.name), "%s %s", is_set ? "set" : "get", size->name);
+    return bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report);
+}
+
+bool bench_group_grid(const struct bench_plan *plan, struct bench_report *report)
+{
+    static const struct size k_sizes[] = {
+        {"100 B", BENCH_SMALL_BYTES}, {"4 KiB", 4096}, {"64 KiB", 65536}};
+    for (uint32_t i = 0; i < 2 * bench_plan_n_servers(plan); i++) {
+        unsigned place = 0;
+        const struct bench_endpoint *endpoint = endpoint_at(plan, i, &place);
+        if (!run_noise(plan, k_grid, 8, endpoint, report)) {
+            return false;
+        }
+        for (size_t k = 0; k < sizeof(k_sizes) / sizeof(k_sizes[0]); k++) {
+            if (!run_grid_cell(plan, endpoint, &k_sizes[k], false, report) ||
+                !run_grid_cell(plan, endpoint, &k_sizes[k], true, report)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }

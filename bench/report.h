@@ -11,29 +11,46 @@
 #include <stdio.h>
 
 enum {
-    BENCH_MAX_ROWS = 96
+    BENCH_MAX_ROWS = 320,
+    BENCH_MAX_NOTES = 16,
+    BENCH_NAME_BYTES = 24,
 };
 
 enum bench_kind {
-    BENCH_RATIO = 0, /* Ours against hiredis. */
-    BENCH_NOISE = 1, /* hiredis against itself: 1 but for the noise of this run. */
-    BENCH_RATE = 2,  /* Ours alone: operations per second. */
-    BENCH_BYTES = 3, /* A size; its bar is the most it may be. */
+    BENCH_RATIO = 0,   /* Ours against hiredis, by rate. */
+    BENCH_LATENCY = 1, /* By the 99th percentile of the latency: hiredis's divided by ours. */
+    BENCH_RATE = 2,    /* Ours alone: operations per second. */
+    BENCH_BYTES = 3,   /* A size; its bar is the most it may be. */
+    BENCH_COUNT = 4,   /* A number of things; its bar is the most it may be. */
+};
+
+/* Percentiles of a latency, in microseconds. Medians of the slices. */
+struct bench_tail {
+    double p50_us;
+    double p99_us;
+    double p999_us;
 };
 
 struct bench_row {
     enum bench_kind kind;
-    const char *name; /* "get", "a/a" … */
-    char where[64];   /* "Redis 7.0.15 tcp" */
-    const char *ours; /* What was called. */
-    const char *base; /* NULL where nothing is compared. */
+    bool is_noise;               /* hiredis against itself: 1 but for the noise of this run. */
+    const char *group;           /* "threads" */
+    char name[BENCH_NAME_BYTES]; /* "get 64", "a/a get" … */
+    char where[64];              /* "Redis 7.0.15 tcp" */
+    const char *ours;            /* What was called. */
+    const char *base;            /* NULL where nothing is compared. */
     uint32_t n_threads;
-    uint32_t max_connections; /* Ours; 0: does not apply. */
+    uint32_t max_connections; /* Ours; 0: the default, or does not apply. */
+    uint32_t n_connections;   /* Ours, open after the last pair. */
+    size_t value_bytes;
     struct bench_method method;
-    struct bench_pairs pairs; /* BENCH_RATIO, BENCH_NOISE. */
-    double value;             /* BENCH_RATE, BENCH_BYTES. */
-    double bar;               /* 0: reported only. */
-    bool is_repeated; /* It missed; the next row is the same with three times the pairs. */
+    struct bench_pairs pairs;    /* BENCH_RATIO; the ratios of BENCH_LATENCY. */
+    struct bench_tail ours_tail; /* BENCH_LATENCY. */
+    struct bench_tail base_tail;
+    double value; /* BENCH_RATE, BENCH_BYTES, BENCH_COUNT. */
+    bool has_bar;
+    double bar;
+    bool is_repeated; /* It missed; the next row is the same, three times as long. */
     bool is_repeat;
 };
 
@@ -45,6 +62,7 @@ struct bench_facts {
     char ours[640];
     char baseline[640];
     char servers[128];
+    bool has_calls; /* System calls were counted. */
     double load_before;
     double load_after;
     double seconds; /* The whole run. */
@@ -56,14 +74,24 @@ struct bench_report {
     struct bench_facts facts;
     struct bench_row rows[BENCH_MAX_ROWS];
     uint32_t n_rows;
+    char notes[BENCH_MAX_NOTES][192]; /* What a reader of some figures must know. */
+    uint32_t n_notes;
 };
 
-/* machine.c: fills all but servers, load_after and seconds. */
+/* machine.c: fills all but servers, has_calls, load_after and seconds. */
 void bench_facts_fill(struct bench_facts *facts);
 double bench_load(void);
 
-/* A cleared place for the next row; NULL when the report is full. */
-struct bench_row *bench_report_add(struct bench_report *report);
+/* A place for the next row; NULL when the report is full. `group` is kept, the others copied. */
+struct bench_row *bench_report_add(struct bench_report *report, const char *group,
+                                   const char *name, const char *where);
+
+/* A line below the tables. */
+void bench_report_note(struct bench_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Whether a row has a ratio, and so a place in the plot. */
+bool bench_row_is_ratio(const struct bench_row *row);
 
 /* Whether a row keeps its bar; true without one. */
 bool bench_row_is_met(const struct bench_row *row);

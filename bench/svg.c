@@ -17,6 +17,7 @@ enum {
     BAR_HEIGHT = 14,
     HEAD_HEIGHT = 112,
     FOOT_HEIGHT = 84,
+    TOP_RATIO_MOST = 6, /* A longer bar is cut; its figure is beside it. */
 };
 
 struct plot {
@@ -65,11 +66,6 @@ static void put_line(FILE *out, const double from[2], const double to[2], const 
                   from[0], from[1], to[0], to[1], style);
 }
 
-static bool is_plotted(const struct bench_row *row)
-{
-    return row->kind == BENCH_RATIO || row->kind == BENCH_NOISE;
-}
-
 static void put_axis(const struct plot *plot)
 {
     const double step = plot->top_ratio > 4 ? 1 : plot->top_ratio > 2 ? 0.5 : 0.25;
@@ -93,10 +89,10 @@ static void put_row(const struct plot *plot, const struct bench_row *row, int y)
     const double middle = y + ROW_HEIGHT / 2.0;
     const double top = middle - BAR_HEIGHT / 2.0;
     const bool is_missed = !bench_row_is_met(row);
-    const char *style = row->kind == BENCH_NOISE ? "noise"
-                        : row->bar <= 0          ? "plain"
-                        : is_missed              ? "miss"
-                                                 : "met";
+    const char *style = row->is_noise   ? "noise"
+                        : !row->has_bar ? "plain"
+                        : is_missed     ? "miss"
+                                        : "met";
     char text[128];
     (void)snprintf(text, sizeof(text), "%s%s", row->name, row->is_repeat ? ", again x3" : "");
     put_label(out, 20, middle + 4, "name", text);
@@ -108,7 +104,7 @@ static void put_row(const struct plot *plot, const struct bench_row *row, int y)
              (const double[]){x_of(plot, row->pairs.ratio_high), middle}, "range");
     (void)snprintf(text, sizeof(text), "%.3f", row->pairs.ratio);
     put_label(out, RATIO_AT, middle + 4, is_missed ? "figure alarm" : "figure", text);
-    if (row->bar > 0) {
+    if (row->has_bar) {
         const double x = x_of(plot, row->bar);
         put_line(out, (const double[]){x, top - 4}, (const double[]){x, top + BAR_HEIGHT + 4},
                  "bar");
@@ -131,6 +127,7 @@ static void put_head(const struct plot *plot, const struct bench_report *report,
                 ".title{font-size:18px;font-weight:bold}\n"
                 ".note{font-size:11px;fill:#4a5563}\n"
                 ".name{font-size:12px}\n"
+                ".group{font-size:12px;font-weight:bold}\n"
                 ".where{font-size:11px;fill:#4a5563;text-anchor:end}\n"
                 ".figure{font-size:11px}\n"
                 ".alarm{fill:#a3260b;font-weight:bold}\n"
@@ -151,10 +148,10 @@ static void put_head(const struct plot *plot, const struct bench_report *report,
                                      : "libfaciliter against hiredis");
     put_label(
         out, 20, 52, "note",
-        "Ratio of operations per second, more is better. Bar: median of alternating pairs; "
-        "thin line: the middle half of the pairs;");
+        "Ratio of operations per second, for a latency hiredis's to ours: more is better. Bar: "
+        "median of alternating pairs; thin line: the middle half.");
     put_label(out, 20, 68, "note",
-              "thick mark: the ratio it needs. Grey bars: hiredis against itself, the noise of "
+              "Thick mark: the ratio it needs. Grey bars: hiredis against itself, the noise of "
               "this run. Light blue: no bar, for information.");
 }
 
@@ -173,15 +170,24 @@ static void put_foot(const struct plot *plot, const struct bench_report *report)
     put_label(plot->out, 20, plot->bottom + 58, "note", text);
 }
 
+/* Whether a group begins with this row of the plot; *group is the one before. */
+static bool begins_group(const struct bench_row *row, const char **group)
+{
+    const bool is_new = *group == NULL || strcmp(*group, row->group) != 0;
+    *group = row->group;
+    return is_new;
+}
+
 void bench_report_svg(const struct bench_report *report, FILE *out)
 {
     struct plot plot = {.out = out, .top_ratio = 1.25};
+    const char *group = NULL;
     int n = 0;
     for (uint32_t i = 0; i < report->n_rows; i++) {
         const struct bench_row *row = &report->rows[i];
-        if (is_plotted(row)) {
-            n++;
-            while (plot.top_ratio < row->pairs.ratio * 1.1) {
+        if (bench_row_is_ratio(row)) {
+            n += begins_group(row, &group) ? 2 : 1;
+            while (plot.top_ratio < row->pairs.ratio * 1.1 && plot.top_ratio < TOP_RATIO_MOST) {
                 plot.top_ratio += plot.top_ratio < 2 ? 0.25 : 1;
             }
         }
@@ -190,11 +196,17 @@ void bench_report_svg(const struct bench_report *report, FILE *out)
     put_head(&plot, report, plot.bottom + FOOT_HEIGHT);
     put_axis(&plot);
     int y = HEAD_HEIGHT;
+    group = NULL;
     for (uint32_t i = 0; i < report->n_rows; i++) {
-        if (is_plotted(&report->rows[i])) {
-            put_row(&plot, &report->rows[i], y);
+        if (!bench_row_is_ratio(&report->rows[i])) {
+            continue;
+        }
+        if (begins_group(&report->rows[i], &group)) {
+            put_label(out, 20, y + ROW_HEIGHT - 7, "group", group);
             y += ROW_HEIGHT;
         }
+        put_row(&plot, &report->rows[i], y);
+        y += ROW_HEIGHT;
     }
     put_foot(&plot, report);
     (void)fputs("</svg>\n", out);

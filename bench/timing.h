@@ -19,16 +19,22 @@ struct bench_method {
     double slice_s;
 };
 
+/* What one operation costs the client, apart from time. */
+struct bench_cost {
+    double cpu_us;   /* Of its threads. Waiting, and what other programs take, is not in it. */
+    double switches; /* Of context, of its own will and not. */
+    double calls;    /* Of the system; negative: not counted. */
+};
+
 /* What a comparison gave. Rates are operations (keys) per second. */
 struct bench_pairs {
-    double ours_rate;  /* Median of the slices. */
-    double base_rate;  /* Median of the slices. */
-    double ratio;      /* Median of the pairs' ratios. */
-    double ratio_low;  /* A quarter of the pairs lies below, */
-    double ratio_high; /* and a quarter above. */
-    double
-        ours_cpu_us; /* Of this process, for one operation; median of the slices. Waiting, and */
-    double base_cpu_us; /* what other programs take, is not in it. */
+    double ours_rate;            /* Median of the slices. */
+    double base_rate;            /* Median of the slices. */
+    double ratio;                /* Median of the pairs' ratios. */
+    double ratio_low;            /* A quarter of the pairs lies below, */
+    double ratio_high;           /* and a quarter above. */
+    struct bench_cost ours_cost; /* Medians of the slices; the calls of one slice apart. */
+    struct bench_cost base_cost;
 };
 
 /* One side of a comparison: a driver with its open peer. */
@@ -45,16 +51,27 @@ double bench_median(double *values, uint32_t n);
 
 /* What one slice gave. */
 struct bench_rate {
-    double per_s;  /* Of all threads together. */
-    double cpu_us; /* For one operation. */
+    double per_s; /* Of all threads together. */
+    struct bench_cost cost;
 };
 
-/* Run all threads of a side for `seconds`. */
-bool bench_slice(struct bench_side *side, double seconds, struct bench_rate *out);
+/* Run all threads of a side for `seconds`. With is_counting system calls are counted too, which
+ * slows them down: such a slice is for the count alone. */
+bool bench_slice(struct bench_side *side, double seconds, bool is_counting,
+                 struct bench_rate *out);
 
-/* Alternate ours, base, base, ours … for n_pairs pairs. */
+/* Alternate ours, base, base, ours … for n_pairs pairs; then a slice of each that counts. */
 bool bench_compare(struct bench_side *ours, struct bench_side *base,
                    const struct bench_method *method, struct bench_pairs *out);
+
+/* The middle of the pairs' ratios and the quarters around it. Sorts `ratios`. */
+void bench_pairs_set_ratios(struct bench_pairs *pairs, double *ratios, uint32_t n);
+
+/* Whether a signal of bench_watch_signals() came; says so. */
+bool bench_is_interrupted(void);
+
+/* Wait until this instant of the monotonic clock. */
+void bench_wait_until(uint64_t at_ns);
 
 /* From now on a SIGINT or SIGTERM ends the run between two slices, which then fail. */
 bool bench_watch_signals(void);

@@ -9,6 +9,16 @@
 
 /* --- health ----------------------------------------------------------------------------------- */
 
+static const char *breaker_name(fac_breaker_state state)
+{
+    static const char *const k_names[] = {
+        [FAC_BREAKER_CLOSED] = "closed",
+        [FAC_BREAKER_OPEN] = "open",
+        [FAC_BREAKER_PROBING] = "probing",
+    };
+    return (size_t)state < CLI_COUNT(k_names) ? k_names[state] : "unknown";
+}
+
 static void put_health_json(const fac_health *health, const fac_error *err)
 {
     struct cli_json json = {0};
@@ -20,6 +30,7 @@ static void put_health_json(const fac_health *health, const fac_error *err)
     cli_json_uint(&json, "connections_open", health->connections_open);
     cli_json_uint(&json, "connections_idle", health->connections_idle);
     cli_json_uint(&json, "max_connections", health->max_connections);
+    cli_json_string(&json, "breaker_state", breaker_name(health->breaker_state));
     if (err->status < 0) {
         cli_json_error(&json, err);
     }
@@ -51,6 +62,7 @@ static void put_health(const fac_health *health)
     cli_printf("%-12s %" PRIu64 " us\n", "latency", health->latency_us);
     cli_printf("%-12s %" PRIu32 " open, %" PRIu32 " idle, at most %" PRIu32 "\n", "connections",
                health->connections_open, health->connections_idle, health->max_connections);
+    put_health_row("breaker", breaker_name(health->breaker_state));
 }
 
 int cli_run_health(struct cli *cli)
@@ -75,33 +87,61 @@ int cli_run_health(struct cli *cli)
 
 /* --- stats ------------------------------------------------------------------------------------ */
 
-/* clang-format off */
-#define ROW64(field) {#field, offsetof(fac_stats, field), true}
-#define ROW32(field) {#field, offsetof(fac_stats, field), false}
-static const struct {
+enum {
+    STAT_COLUMN = 23 /* the longest name, and one blank */
+};
+
+struct stat_row {
     const char *name;
     size_t offset;
     bool is_64_bits;
-} k_stats[] = {
+};
+
+/* clang-format off */
+#define ROW64(field) {#field, offsetof(fac_stats, field), true}
+#define ROW32(field) {#field, offsetof(fac_stats, field), false}
+static const struct stat_row k_stats[] = {
     ROW64(hits), ROW64(misses), ROW64(sets), ROW64(deletes), ROW64(errors), ROW64(timeouts),
     ROW64(retries), ROW64(connects), ROW64(connect_failures), ROW64(disconnects),
     ROW32(connections_open), ROW32(connections_idle), ROW32(calls_in_flight),
     ROW32(calls_waiting), ROW64(memory_entries), ROW64(memory_bytes), ROW64(memory_evicted),
-    ROW64(memory_expired),
+    ROW64(memory_expired), ROW64(late_replies), ROW64(batches), ROW64(batched_calls),
+    ROW64(reconnects), ROW64(breaker_opens), ROW64(breaker_refusals),
+    ROW32(connections_connecting), ROW32(connections_exclusive), ROW32(breaker_state),
+    ROW64(latency_count), ROW64(latency_p50_us), ROW64(latency_p90_us), ROW64(latency_p99_us),
+    ROW64(latency_p999_us), ROW64(latency_max_us),
 };
 /* clang-format on */
 
-static uint64_t stat_of(const fac_stats *stats, size_t row)
+static uint64_t stat_of(const fac_stats *stats, const struct stat_row *row)
 {
-    const char *field = (const char *)stats + k_stats[row].offset;
+    const char *field = (const char *)stats + row->offset;
     uint64_t wide = 0;
     uint32_t narrow = 0;
-    if (k_stats[row].is_64_bits) {
+    if (row->is_64_bits) {
         memcpy(&wide, field, sizeof(wide));
         return wide;
     }
     memcpy(&narrow, field, sizeof(narrow));
     return narrow;
+}
+
+/* `json` NULL: a line for people. */
+static void put_stat(struct cli_json *json, const fac_stats *stats, const struct stat_row *row)
+{
+    uint64_t number = stat_of(stats, row);
+    if (row->offset == offsetof(fac_stats, breaker_state)) {
+        const char *state = breaker_name((fac_breaker_state)number);
+        if (json != NULL) {
+            cli_json_string(json, row->name, state);
+        } else {
+            cli_printf("%-*s%s\n", STAT_COLUMN, row->name, state);
+        }
+    } else if (json != NULL) {
+        cli_json_uint(json, row->name, number);
+    } else {
+        cli_printf("%-*s%" PRIu64 "\n", STAT_COLUMN, row->name, number);
+    }
 }
 
 int cli_run_stats(struct cli *cli)
@@ -132,15 +172,10 @@ int cli_run_stats(struct cli *cli)
         cli_puts(
             "Counters of this command's own handle, opened just now. Other processes have\n"
             "their own: a program reads them with fac_cache_stats().\n\n");
-        cli_printf("%-18s %s\n", "memory_budget", budget[0] != '\0' ? budget : "-");
+        cli_printf("%-*s%s\n", STAT_COLUMN, "memory_budget", budget[0] != '\0' ? budget : "-");
     }
     for (size_t i = 0; i < CLI_COUNT(k_stats); i++) {
-        uint64_t number = stat_of(&stats, i);
-        if (cli->is_json) {
-            cli_json_uint(&json, k_stats[i].name, number);
-        } else {
-            cli_printf("%-18s %" PRIu64 "\n", k_stats[i].name, number);
-        }
+        put_stat(cli->is_json ? &json : NULL, &stats, &k_stats[i]);
     }
     if (cli->is_json) {
         cli_json_close(&json, '}');

@@ -53,7 +53,7 @@ const struct cli_command k_commands[] = {
      "",
      cli_run_clear},
     {"health", "", 0, 0, 0,
-     "one round trip to the server, and what it says it is",
+     "a round trip or two to the server, and what it says it is",
      "Exit code 3: it is not usable.\n",
      cli_run_health},
     {"stats", "", 0, 0, 0,

@@ -73,6 +73,9 @@ static void check_choice(const struct faci_settings *s)
          "ttl");
     must(s->max_connections >= 1 && s->max_connections <= 10000, "max_connections");
     must(s->timeout_ms >= 1 && s->timeout_ms <= 3600000, "timeout");
+    must(s->max_retries <= 10 && s->integrity_check <= 1000000, "retries and checks");
+    must(s->breaker_open_ms >= 10 && s->breaker_open_ms <= 60000, "breaker_open");
+    must(s->reconnect_max_ms >= 50 && s->reconnect_max_ms <= 60000, "reconnect_max");
     must(s->memory_bytes >= 65536 && s->memory_bytes <= UINT64_C(1) << 40, "memory_bytes");
     if (s->family == FAC_MEMORY) {
         return;

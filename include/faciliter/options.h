@@ -114,6 +114,22 @@ typedef struct fac_options {
     const fac_allocator *allocator; /**< NULL: malloc. Copied at open. */
     fac_log_fn *log;                /**< NULL: no log. */
     void *log_context;              /**< Passed to `log`. */
+
+    /** Attempts of a call beyond its first, all within its one deadline and only where it may be
+     *  sent again: 0 to 10; -1: inherit (2). */
+    int32_t max_retries;
+    /** Refuse calls at once, with FAC_E_UNAVAILABLE, while the server is in trouble, and let one
+     *  try from time to time; FAC_INHERIT: inherit (yes). */
+    fac_choice breaker;
+    /** How long the breaker stays open at first, 10 to 60000; it doubles up to five times that;
+     *  0: inherit (1000). */
+    uint32_t breaker_open_ms;
+    /** Longest pause between attempts to reach a server that was there, 50 to 60000; 0: inherit
+     *  (2000). */
+    uint32_t reconnect_max_ms;
+    /** After so many commands on a connection a check goes along, and another answer than the
+     *  right one ends the connection: 0 (never) to 1000000; -1: inherit (0). */
+    int64_t integrity_check;
 } fac_options;
 
 /** For fac_options_init(); bindings call it with the size of their own layout. Sets `size`
@@ -136,7 +152,9 @@ static inline void fac_options_init(fac_options *options)
  * @param name     "provider", "url", "unix_socket", "host", "port", "db", "username", "password",
  *                 "password_file", "prefix", "ttl" (seconds or "none"), "max_connections",
  *                 "timeout" (seconds, fractions allowed), "retry_on_timeout" (true, false, yes,
- *                 no, on, off, 1, 0), "memory_bytes" (bytes, or with KiB, MiB, GiB).
+ *                 no, on, off, 1, 0), "max_retries", "breaker" (as retry_on_timeout),
+ *                 "breaker_open" and "reconnect_max" (seconds, fractions allowed),
+ *                 "integrity_check", "memory_bytes" (bytes, or with KiB, MiB, GiB).
  * @param value    Its text, in the same form as the environment variable's.
  * @param err      Receives the detail of a failure; NULL if not wanted.
  * @return FAC_OK; FAC_E_CONFIG for an unknown name or a value out of form or range;

@@ -20,6 +20,13 @@
 extern "C" {
 #endif
 
+/** Whether calls to a server are let through; memory is always FAC_BREAKER_CLOSED. */
+typedef enum fac_breaker_state {
+    FAC_BREAKER_CLOSED = 0,  /**< All are. */
+    FAC_BREAKER_OPEN = 1,    /**< The server is in trouble: none is, until a pause is over. */
+    FAC_BREAKER_PROBING = 2, /**< One is, to see whether it has healed. */
+} fac_breaker_state;
+
 /** Counters since open, and gauges of now. Each is exact; together they are no single moment. */
 typedef struct fac_stats {
     size_t size; /**< Bytes the library filled. */
@@ -46,6 +53,28 @@ typedef struct fac_stats {
     uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything, index included. */
     uint64_t memory_evicted; /**< FAC_MEMORY: entries that made room for others. */
     uint64_t memory_expired; /**< FAC_MEMORY: entries reclaimed after their time to live. */
+
+    uint64_t late_replies;  /**< Came after their call had given up, and were dropped. */
+    uint64_t batches;       /**< Sends to a server. */
+    uint64_t batched_calls; /**< Calls in them: batched_calls / batches is the mean batch. */
+    uint64_t reconnects; /**< Of `connects`, those that replaced a connection that was lost. */
+    uint64_t
+        breaker_opens; /**< The breaker opened; a probe that failed does not count again. */
+    uint64_t breaker_refusals; /**< Calls that it refused. */
+
+    uint32_t connections_connecting; /**< Now: of those open, not ready yet. */
+    uint32_t connections_exclusive;  /**< Now: of those open, lent to one call alone. */
+    fac_breaker_state breaker_state; /**< Now: of the server in use. */
+
+    /** Calls of the server in use that it answered since open, and how long they took until then,
+     *  in microseconds, rounded up. Percentiles are at most 1/16 too long, the maximum is exact;
+     *  all are 0 before the first answer. */
+    uint64_t latency_count;
+    uint64_t latency_p50_us;  /**< Half of them took no longer. */
+    uint64_t latency_p90_us;  /**< 90 % took no longer. */
+    uint64_t latency_p99_us;  /**< 99 % took no longer. */
+    uint64_t latency_p999_us; /**< 99.9 % took no longer. */
+    uint64_t latency_max_us;  /**< The longest. */
 } fac_stats;
 
 /** What answers behind a cache. */
@@ -67,6 +96,8 @@ typedef struct fac_health {
     uint32_t connections_open; /**< Now. */
     uint32_t connections_idle; /**< Now. */
     uint32_t max_connections;  /**< The ceiling; 0 for memory. */
+
+    fac_breaker_state breaker_state; /**< Now. */
 } fac_health;
 
 #ifdef __cplusplus

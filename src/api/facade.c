@@ -269,7 +269,7 @@ char *fac_default_get(const char *key, const char *fallback)
 {
     char *string = get_string(key);
     if (string == NULL && fallback != NULL) {
-        string = faci_mem_copy_string(&k_faci_libc, fallback, strlen(fallback));
+        string = copy_string("cache_get", fac_str(fallback));
     }
     return string;
 }

@@ -119,7 +119,7 @@ static bool server_is_down(struct faci_backend *backend)
 /* --- Commands of one key -------------------------------------------------------------------- */
 
 fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
-                            const struct faci_limits *limits, struct faci_slot *out,
+                            const struct faci_limits *limits, struct faci_answer *out,
                             bool *out_resent, fac_error *err)
 {
     return faci_engine_call(faci_server_engine(faci_server_of(backend)), request,
@@ -132,7 +132,7 @@ static fac_status server_get(struct faci_backend *backend, const struct faci_key
     const struct faci_arg args[] = {faci_arg_text("GET"), faci_arg_key(key)};
     struct faci_value_sink sink;
     faci_value_sink_init(&sink, &faci_server_of(backend)->config->alloc);
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_request request = {
         .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
     fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
@@ -154,7 +154,7 @@ static fac_status server_get_into(struct faci_backend *backend, const struct fac
     const struct faci_arg args[] = {faci_arg_text("GET"), faci_arg_key(key)};
     struct faci_into_sink sink;
     faci_into_sink_init(&sink, buf, cap);
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_request request = {
         .command = &k_faci_get, .args = args, .n_args = 2, .sink = &sink.sink};
     fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
@@ -194,7 +194,7 @@ static fac_status server_set(struct faci_backend *backend, const struct faci_key
     char text[FACI_I64_TEXT_BYTES];
     size_t n = faci_server_set_args(key, value, ttl_ms, mode, args, text);
     const struct faci_command *command = mode == FACI_SET_ALWAYS ? &k_faci_set : &k_faci_add;
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_request request = {.command = command, .args = args, .n_args = n};
     fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     return st == FAC_OK && slot.type == FAC_REPLY_NULL ? FAC_EXISTS : st;
@@ -204,7 +204,7 @@ static fac_status server_remove(struct faci_backend *backend, const struct faci_
                                 const struct faci_limits *limits, fac_error *err)
 {
     const struct faci_arg args[] = {faci_arg_text("DEL"), faci_arg_key(key)};
-    struct faci_slot slot;
+    struct faci_answer slot;
     bool was_resent = false;
     struct faci_request request = {.command = &k_faci_del, .args = args, .n_args = 2};
     fac_status st = faci_server_call(backend, &request, limits, &slot, &was_resent, err);
@@ -215,7 +215,7 @@ static fac_status server_exists(struct faci_backend *backend, const struct faci_
                                 const struct faci_limits *limits, fac_error *err)
 {
     const struct faci_arg args[] = {faci_arg_text("EXISTS"), faci_arg_key(key)};
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_request request = {.command = &k_faci_exists, .args = args, .n_args = 2};
     fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     return faci_server_found(st, &slot, false);
@@ -226,7 +226,7 @@ static fac_status server_ttl(struct faci_backend *backend, const struct faci_key
                              fac_error *err)
 {
     const struct faci_arg args[] = {faci_arg_text("PTTL"), faci_arg_key(key)};
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_request request = {.command = &k_faci_pttl, .args = args, .n_args = 2};
     fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
     if (st != FAC_OK) {
@@ -302,6 +302,11 @@ static struct faci_engine_config engine_config(const struct faci_server *server,
         .max_connections = settings->max_connections,
         .timeout_ms = settings->timeout_ms,
         .retry_on_timeout = settings->retry_on_timeout,
+        .max_retries = settings->max_retries,
+        .has_breaker = settings->breaker,
+        .breaker_open_ms = settings->breaker_open_ms,
+        .reconnect_max_ms = settings->reconnect_max_ms,
+        .integrity_every = settings->integrity_check,
         .max_value_bytes = MAX_VALUE_BYTES,
     };
 }

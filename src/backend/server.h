@@ -51,11 +51,11 @@ size_t faci_server_set_args(const struct faci_key *key, fac_bytes value, int64_t
 
 /* One request to the engine in use. `out_resent` may be NULL. */
 fac_status faci_server_call(struct faci_backend *backend, const struct faci_request *request,
-                            const struct faci_limits *limits, struct faci_slot *out,
+                            const struct faci_limits *limits, struct faci_answer *out,
                             bool *out_resent, fac_error *err);
 
 /* For answers that count keys: 0 is a miss, but for one that had to be sent again. */
-static inline fac_status faci_server_found(fac_status st, const struct faci_slot *slot,
+static inline fac_status faci_server_found(fac_status st, const struct faci_answer *slot,
                                            bool was_resent)
 {
     if (st != FAC_OK) {

@@ -23,7 +23,7 @@ static fac_status call_tree(struct faci_server *server, const struct faci_reques
     faci_reply_sink_init(&sink, &server->config->alloc);
     struct faci_request with_sink = *request;
     with_sink.sink = &sink.sink;
-    struct faci_slot slot;
+    struct faci_answer slot;
     fac_status st = faci_engine_call(faci_server_engine(server), &with_sink,
                                      limits->deadline_ns, &slot, NULL, err);
     if (st == FAC_OK) {
@@ -127,7 +127,7 @@ static fac_status unlink_found(struct faci_server *server, fac_bytes prefix,
     if (n_args > 1) {
         struct faci_request request = {
             .command = &k_faci_unlink, .args = args, .n_args = n_args};
-        struct faci_slot slot;
+        struct faci_answer slot;
         st = faci_engine_call(faci_server_engine(server), &request, limits->deadline_ns, &slot,
                               NULL, err);
         progress->n_removed += st == FAC_OK ? (uint64_t)slot.number : 0U;
@@ -198,11 +198,17 @@ static void refresh_role(struct faci_server *server, const struct faci_limits *l
     }
 }
 
+static const fac_breaker_state k_breaker_states[] = {
+    [FACI_BREAKER_CLOSED] = FAC_BREAKER_CLOSED,
+    [FACI_BREAKER_OPEN] = FAC_BREAKER_OPEN,
+    [FACI_BREAKER_PROBING] = FAC_BREAKER_PROBING,
+};
+
 static void fill_known(struct faci_server *server, const struct faci_identity *identity,
                        fac_health *out)
 {
     const struct faci_settings *settings = faci_server_settings(&server->backend);
-    struct faci_engine_stats stats;
+    struct faci_engine_stats stats = {0};
     faci_engine_stats(faci_server_engine(server), &stats);
     unsigned chosen = atomic_load_explicit(&server->chosen, memory_order_acquire);
     out->is_second_choice = chosen == 1 && server->config->n_choices == 2;
@@ -215,6 +221,7 @@ static void fill_known(struct faci_server *server, const struct faci_identity *i
     out->connections_open = stats.pool.open;
     out->connections_idle = stats.pool.idle;
     out->max_connections = settings->max_connections;
+    out->breaker_state = k_breaker_states[stats.breaker];
 }
 
 fac_status faci_server_health(struct faci_backend *backend, const struct faci_limits *limits,
@@ -223,7 +230,7 @@ fac_status faci_server_health(struct faci_backend *backend, const struct faci_li
     struct faci_server *server = faci_server_of(backend);
     const struct faci_arg ping = faci_arg_text("PING");
     struct faci_request request = {.command = &k_faci_ping, .args = &ping, .n_args = 1};
-    struct faci_slot slot;
+    struct faci_answer slot;
     struct faci_identity identity;
     if (limits == NULL) {
         faci_engine_identity(faci_server_engine(server), &identity);
@@ -245,12 +252,34 @@ fac_status faci_server_health(struct faci_backend *backend, const struct faci_li
     return st;
 }
 
+/* Up: a call that took less than a microsecond took some time all the same. */
+static uint64_t in_us(uint64_t ns)
+{
+    return ns / 1000 + (ns % 1000 != 0);
+}
+
+/* Percentiles and states of two servers make no sum. */
+static void fill_in_use(const struct faci_engine_stats *stats, fac_stats *out)
+{
+    out->breaker_state = k_breaker_states[stats->breaker];
+    out->latency_count = stats->latency.n;
+    out->latency_p50_us = in_us(stats->latency.p50_ns);
+    out->latency_p90_us = in_us(stats->latency.p90_ns);
+    out->latency_p99_us = in_us(stats->latency.p99_ns);
+    out->latency_p999_us = in_us(stats->latency.p999_ns);
+    out->latency_max_us = in_us(stats->latency.max_ns);
+}
+
 void faci_server_stats(struct faci_backend *backend, fac_stats *out)
 {
     struct faci_server *server = faci_server_of(backend);
+    const struct faci_engine *in_use = faci_server_engine(server);
     for (unsigned i = 0; i < server->config->n_choices; i++) {
-        struct faci_engine_stats stats;
+        struct faci_engine_stats stats = {0};
         faci_engine_stats(server->engines[i], &stats);
+        if (server->engines[i] == in_use) {
+            fill_in_use(&stats, out);
+        }
         out->retries += stats.retries;
         out->connects += stats.pool.connects;
         out->connect_failures += stats.pool.connect_failures;
@@ -259,6 +288,14 @@ void faci_server_stats(struct faci_backend *backend, fac_stats *out)
         out->connections_idle += stats.pool.idle;
         out->calls_in_flight += stats.in_flight;
         out->calls_waiting += stats.pool.waiting;
+        out->late_replies += stats.late_replies;
+        out->batches += stats.batches;
+        out->batched_calls += stats.batched;
+        out->reconnects += stats.pool.reconnects;
+        out->breaker_opens += stats.breaker_opens;
+        out->breaker_refusals += stats.breaker_refusals;
+        out->connections_connecting += stats.pool.connecting;
+        out->connections_exclusive += stats.pool.exclusive;
     }
 }
 

@@ -36,7 +36,7 @@ struct item_ops {
     const struct faci_command *command;
     size_t (*args)(const struct faci_batch *batch, size_t i,
                    struct faci_arg args[FACI_SET_ARGS_MAX], char *text);
-    fac_status (*result)(const struct faci_slot *slot, bool was_resent);
+    fac_status (*result)(const struct faci_answer *answer, bool was_resent);
 };
 
 static struct faci_key key_at(const struct faci_batch *batch, size_t i)
@@ -69,26 +69,26 @@ static fac_status submit_item(struct faci_conn *conn, const struct item_ops *ops
     char text[FACI_I64_TEXT_BYTES];
     struct faci_request request = {.command = ops->command, .args = args};
     request.n_args = ops->args(run->batch, i, args, text);
-    return faci_mux_submit(conn, &request, deadline_ns, out, err);
+    return faci_pipeline_submit(conn, &request, deadline_ns, out, err);
 }
 
 static void take_item(const struct item_ops *ops, struct run *run, const struct faci_slot *slot,
                       size_t i, bool was_resent)
 {
     fac_error err;
-    fac_status st = faci_mux_result(slot, &err);
+    fac_status st = faci_pipeline_result(slot, &err);
     if (st < 0) {
         keep_first_error(run, &err);
     } else {
-        st = ops->result(slot, was_resent);
+        st = ops->result(&slot->answer, was_resent);
     }
     run->batch->statuses[i] = st;
 }
 
 /* Items under way, oldest first. */
 struct window {
-    struct faci_slot *slots[FACI_CONN_SLOTS];
-    size_t items[FACI_CONN_SLOTS];
+    struct faci_slot *slots[FACI_CONN_PIPELINE_SLOTS];
+    size_t items[FACI_CONN_PIPELINE_SLOTS];
     size_t n_out; /* submitted */
     size_t n_in;  /* taken */
 };
@@ -96,9 +96,9 @@ struct window {
 static void take_oldest(struct faci_conn *conn, const struct item_ops *ops, struct run *run,
                         struct window *window)
 {
-    size_t at = window->n_in++ % FACI_CONN_SLOTS;
+    size_t at = window->n_in++ % FACI_CONN_PIPELINE_SLOTS;
     take_item(ops, run, window->slots[at], window->items[at], window->items[at] < run->n_tried);
-    faci_mux_release(conn, window->slots[at]);
+    faci_pipeline_release(conn, window->slots[at]);
 }
 
 /* The connection is dead: what was answered before it died is an answer all the same. */
@@ -106,7 +106,8 @@ static void take_answered(struct faci_conn *conn, const struct item_ops *ops, st
                           struct window *window)
 {
     while (window->n_in < window->n_out &&
-           window->slots[window->n_in % FACI_CONN_SLOTS]->state == FACI_SLOT_DONE) {
+           faci_slot_state(window->slots[window->n_in % FACI_CONN_PIPELINE_SLOTS]) ==
+               FACI_SLOT_DONE) {
         take_oldest(conn, ops, run, window);
     }
 }
@@ -120,15 +121,16 @@ static fac_status run_items(struct faci_conn *conn, const struct item_ops *ops, 
     size_t i = next_pending(batch, 0);
     fac_status st = FAC_OK;
     while (st == FAC_OK && (i < batch->n || window.n_in < window.n_out)) {
-        if (i < batch->n && faci_mux_has_room(conn)) {
-            size_t at = window.n_out % FACI_CONN_SLOTS;
+        if (i < batch->n && faci_pipeline_has_room(conn)) {
+            size_t at = window.n_out % FACI_CONN_PIPELINE_SLOTS;
             window.items[at] = i;
             st = submit_item(conn, ops, run, i, deadline_ns, &window.slots[at], err);
             window.n_out += st == FAC_OK ? 1U : 0U;
             i = next_pending(batch, i + 1);
             continue;
         }
-        st = faci_mux_wait(conn, window.slots[window.n_in % FACI_CONN_SLOTS], deadline_ns, err);
+        st = faci_pipeline_wait(conn, window.slots[window.n_in % FACI_CONN_PIPELINE_SLOTS],
+                                deadline_ns, err);
         if (st == FAC_OK) {
             take_oldest(conn, ops, run, &window);
         }
@@ -193,9 +195,9 @@ static size_t set_item_args(const struct faci_batch *batch, size_t i,
     return faci_server_set_args(&key, item->value, ttl_ms, FACI_SET_ALWAYS, args, text);
 }
 
-static fac_status set_item_result(const struct faci_slot *slot, bool was_resent)
+static fac_status set_item_result(const struct faci_answer *answer, bool was_resent)
 {
-    (void)slot;
+    (void)answer;
     (void)was_resent;
     return FAC_OK;
 }
@@ -217,9 +219,9 @@ static size_t remove_item_args(const struct faci_batch *batch, size_t i,
     return 2;
 }
 
-static fac_status remove_item_result(const struct faci_slot *slot, bool was_resent)
+static fac_status remove_item_result(const struct faci_answer *answer, bool was_resent)
 {
-    return slot->number > 0 || was_resent ? FAC_OK : FAC_MISS;
+    return answer->number > 0 || was_resent ? FAC_OK : FAC_MISS;
 }
 
 fac_status faci_server_remove_many(struct faci_backend *backend, const struct faci_batch *batch,
@@ -301,7 +303,7 @@ static fac_status submit_chunk(struct faci_conn *conn, struct chunk *chunk,
         request.sink = &chunk->sink.sink;
         request.max_reply_bytes = run->limits->max_reply_bytes;
     }
-    return faci_mux_submit(conn, &request, deadline_ns, &chunk->slot, err);
+    return faci_pipeline_submit(conn, &request, deadline_ns, &chunk->slot, err);
 }
 
 static fac_status check_total(struct run *run, const struct chunk *chunk, fac_error *err)
@@ -319,12 +321,12 @@ static fac_status check_total(struct run *run, const struct chunk *chunk, fac_er
 static fac_status take_chunk(struct faci_conn *conn, struct chunk *chunk, int64_t deadline_ns,
                              fac_error *err)
 {
-    fac_status st = faci_mux_wait(conn, chunk->slot, deadline_ns, err);
+    fac_status st = faci_pipeline_wait(conn, chunk->slot, deadline_ns, err);
     if (st < 0) {
         return st;
     }
     fac_error why;
-    st = faci_mux_result(chunk->slot, &why);
+    st = faci_pipeline_result(chunk->slot, &why);
     if (st < 0) {
         /* NOPERM for one key refuses the command: each of its items has that answer. */
         for (size_t k = 0; k < chunk->n; k++) {
@@ -335,19 +337,19 @@ static fac_status take_chunk(struct faci_conn *conn, struct chunk *chunk, int64_
         faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "MGET: as many values as keys were expected");
         return faci_conn_fail(conn, err);
     }
-    faci_mux_release(conn, chunk->slot);
+    faci_pipeline_release(conn, chunk->slot);
     return check_total(&chunk->read->run, chunk, err);
 }
 
 static fac_status take_count(struct faci_conn *conn, struct chunk *chunk, int64_t deadline_ns,
                              fac_error *err)
 {
-    fac_status st = faci_mux_wait(conn, chunk->slot, deadline_ns, err);
+    fac_status st = faci_pipeline_wait(conn, chunk->slot, deadline_ns, err);
     if (st == FAC_OK) {
         /* A user who may not ask is believed that they are misses. */
-        bool is_count = chunk->slot->type == FAC_REPLY_INTEGER;
-        chunk->read->n_existing += is_count ? chunk->slot->number : 0;
-        faci_mux_release(conn, chunk->slot);
+        bool is_count = chunk->slot->answer.type == FAC_REPLY_INTEGER;
+        chunk->read->n_existing += is_count ? chunk->slot->answer.number : 0;
+        faci_pipeline_release(conn, chunk->slot);
     }
     return st;
 }
@@ -392,9 +394,9 @@ static size_t get_item_args(const struct faci_batch *batch, size_t i,
 }
 
 /* The value itself is not kept: one that appeared since MGET was not there when it was asked. */
-static fac_status get_item_result(const struct faci_slot *slot, bool was_resent)
+static fac_status get_item_result(const struct faci_answer *answer, bool was_resent)
 {
-    (void)slot;
+    (void)answer;
     (void)was_resent;
     return FAC_MISS;
 }

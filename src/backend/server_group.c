@@ -15,7 +15,7 @@ struct pipeline {
     size_t n_args;
     const struct faci_request *requests;
     size_t n;
-    struct faci_slot *slots; /* copies of the answered slots */
+    struct faci_answer *answers;
 };
 
 /* All requests in one round trip. The first error of the server is the result, but every reply is
@@ -29,8 +29,8 @@ static fac_status run_pipeline(struct faci_conn *conn, void *context, int64_t de
     fac_status st = FAC_OK;
     size_t n_submitted = 0;
     while (n_submitted < pipeline->n && st == FAC_OK) {
-        st = faci_mux_submit(conn, &pipeline->requests[n_submitted], deadline_ns,
-                             &pending[n_submitted], err);
+        st = faci_pipeline_submit(conn, &pipeline->requests[n_submitted], deadline_ns,
+                                  &pending[n_submitted], err);
         n_submitted += st == FAC_OK ? 1U : 0U;
     }
     if (st < 0) {
@@ -39,15 +39,15 @@ static fac_status run_pipeline(struct faci_conn *conn, void *context, int64_t de
         return st;
     }
     for (size_t i = 0; i < pipeline->n; i++) {
-        fac_status waited = faci_mux_wait(conn, pending[i], deadline_ns, err);
+        fac_status waited = faci_pipeline_wait(conn, pending[i], deadline_ns, err);
         if (waited < 0) {
             return waited;
         }
-        pipeline->slots[i] = *pending[i];
+        pipeline->answers[i] = pending[i]->answer;
         if (st == FAC_OK) {
-            st = faci_mux_result(pending[i], err);
+            st = faci_pipeline_result(pending[i], err);
         }
-        faci_mux_release(conn, pending[i]);
+        faci_pipeline_release(conn, pending[i]);
     }
     return st;
 }
@@ -78,15 +78,15 @@ static fac_status persist(struct faci_backend *backend, const struct faci_key *k
         {.command = &k_faci_persist, .args = args, .n_args = 2},
         {.command = &k_faci_exists, .args = exists, .n_args = 2},
     };
-    struct faci_slot slots[FACI_COUNT(requests)];
-    struct pipeline pipeline = {"PERSIST", 1, requests, FACI_COUNT(requests), slots};
+    struct faci_answer answers[FACI_COUNT(requests)];
+    struct pipeline pipeline = {"PERSIST", 1, requests, FACI_COUNT(requests), answers};
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_READ, limits, &was_resent,
                                   err);
     if (st != FAC_OK) {
         return st;
     }
-    return slots[0].number > 0 || slots[1].number > 0 || was_resent ? FAC_OK : FAC_MISS;
+    return answers[0].number > 0 || answers[1].number > 0 || was_resent ? FAC_OK : FAC_MISS;
 }
 
 fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key *key,
@@ -99,7 +99,7 @@ fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key
     const struct faci_arg args[] = {
         faci_arg_text("PEXPIRE"), faci_arg_key(key),
         faci_arg_bytes(fac_mem(text, faci_number_format_i64(ttl_ms, text)))};
-    struct faci_slot slot;
+    struct faci_answer slot;
     bool was_resent = false;
     struct faci_request request = {.command = &k_faci_pexpire, .args = args, .n_args = 3};
     fac_status st = faci_server_call(backend, &request, limits, &slot, &was_resent, err);
@@ -111,7 +111,7 @@ struct exec_sink {
     struct faci_sink sink; /* first */
     fac_reply_type type;
     int64_t number;
-    char text[FACI_CONN_TEXT_BYTES];
+    char text[FACI_SLOT_TEXT_BYTES];
     size_t text_len;
 };
 
@@ -164,7 +164,7 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
         faci_arg_text("INCRBY"), faci_arg_key(key),
         faci_arg_bytes(fac_mem(delta_text, faci_number_format_i64(delta, delta_text)))};
     if (ttl_ms == FAC_TTL_NONE) {
-        struct faci_slot slot;
+        struct faci_answer slot;
         struct faci_request request = {.command = &k_faci_incrby, .args = incrby, .n_args = 3};
         fac_status st = faci_server_call(backend, &request, limits, &slot, NULL, err);
         if (st == FAC_OK) {
@@ -185,14 +185,14 @@ fac_status faci_server_increment(struct faci_backend *backend, const struct faci
         {.command = &k_faci_queued, .args = incrby, .n_args = 3},
         {.command = &k_faci_exec, .args = &exec, .n_args = 1, .sink = &sink.sink},
     };
-    struct faci_slot slots[FACI_COUNT(requests)] = {0};
-    struct pipeline pipeline = {"INCRBY", 2, requests, FACI_COUNT(requests), slots};
+    struct faci_answer answers[FACI_COUNT(requests)] = {0};
+    struct pipeline pipeline = {"INCRBY", 2, requests, FACI_COUNT(requests), answers};
     bool was_resent = false;
     fac_status st = call_pipeline(backend, &pipeline, FACI_RETRY_NEVER, limits, &was_resent,
                                   err);
-    bool was_refused = slots[0].type == FAC_REPLY_ERROR; /* so nothing was queued, but done */
+    bool was_refused = answers[0].type == FAC_REPLY_ERROR; /* so nothing was queued, but done */
     if (st < 0 && err != NULL && was_refused &&
-        (slots[1].type == FAC_REPLY_STATUS || slots[2].type == FAC_REPLY_INTEGER)) {
+        (answers[1].type == FAC_REPLY_STATUS || answers[2].type == FAC_REPLY_INTEGER)) {
         err->maybe_applied = true;
     }
     return st == FAC_OK ? exec_result(&sink, out, err) : st;

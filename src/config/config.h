@@ -32,6 +32,11 @@ struct faci_settings {
     uint32_t max_connections;
     uint32_t timeout_ms;
     bool retry_on_timeout;
+    uint32_t max_retries;
+    bool breaker; /* whether there is one */
+    uint32_t breaker_open_ms;
+    uint32_t reconnect_max_ms;
+    uint32_t integrity_check; /* commands; 0: off */
     uint64_t memory_bytes;
 };
 

@@ -33,9 +33,14 @@ static const size_t k_field_ends[] = {
     offsetof(fac_options, allocator) + sizeof(void *),
     END_OF(log),
     END_OF(log_context),
+    END_OF(max_retries),
+    END_OF(breaker),
+    END_OF(breaker_open_ms),
+    END_OF(reconnect_max_ms),
+    END_OF(integrity_check),
 };
 
-_Static_assert(END_OF(log_context) == sizeof(fac_options),
+_Static_assert(END_OF(integrity_check) == sizeof(fac_options),
                "a field was added at the end of fac_options: add it to k_field_ends");
 
 void faci_options_inherit(fac_options *options)
@@ -44,6 +49,8 @@ void faci_options_inherit(fac_options *options)
     options->size = sizeof(*options);
     options->db = -1;
     options->ttl_ms = FAC_TTL_DEFAULT;
+    options->max_retries = -1;
+    options->integrity_check = -1;
 }
 
 static size_t whole_fields(size_t size)

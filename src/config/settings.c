@@ -337,6 +337,7 @@ void faci_setting_format(const struct faci_setting_row *row, int64_t number, cha
 
 void faci_setting_range(const struct faci_setting_row *row, char *buf, size_t cap)
 {
+    char least[FACI_SETTING_TEXT_BYTES];
     switch (row->kind) {
     case FACI_KIND_PROVIDER:
         (void)snprintf(buf, cap, "redis, valkey, auto or memory");
@@ -360,8 +361,9 @@ void faci_setting_range(const struct faci_setting_row *row, char *buf, size_t ca
         (void)snprintf(buf, cap, "1 to %" PRId64 " whole seconds, or none", row->max / 1000);
         break;
     case FACI_KIND_SECONDS:
-        (void)snprintf(buf, cap, "0.001 to %" PRId64 " seconds, with at most three decimals",
-                       row->max / 1000);
+        format_ms(row->min, least, sizeof(least));
+        (void)snprintf(buf, cap, "%s to %" PRId64 " seconds, with at most three decimals",
+                       least, row->max / 1000);
         break;
     case FACI_KIND_CHOICE:
         (void)snprintf(buf, cap, "true, false, yes, no, on, off, 1 or 0");

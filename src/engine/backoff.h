@@ -19,6 +19,10 @@ void faci_backoff_init(struct faci_backoff *backoff, uint32_t first_ms, uint32_t
  * Architecture Blog 2015), so that many processes do not come back as one; then the step doubles. */
 uint32_t faci_backoff_next_ms(struct faci_backoff *backoff);
 
+/* The same with the pause between three quarters of the step and the step: where those who wait are
+ * told how long it takes at least, and one of them tries alone. */
+uint32_t faci_backoff_next_upper_ms(struct faci_backoff *backoff);
+
 /* It has been well for long enough: start from the first step. */
 void faci_backoff_reset(struct faci_backoff *backoff);
 

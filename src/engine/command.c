@@ -37,8 +37,14 @@ const struct faci_command k_faci_hello   = {"HELLO",   FACI_RETRY_NEVER, false, 
 const struct faci_command k_faci_auth    = {"AUTH",    FACI_RETRY_NEVER, false, STATUS};
 const struct faci_command k_faci_select  = {"SELECT",  FACI_RETRY_NEVER, false, STATUS};
 const struct faci_command k_faci_client  = {"CLIENT",  FACI_RETRY_NEVER, false, STATUS};
+const struct faci_command k_faci_check   = {"ECHO",    FACI_RETRY_NEVER, false, TEXT};
 const struct faci_command k_faci_any     = {"command", FACI_RETRY_NEVER, true,  ANY};
 /* clang-format on */
+
+bool faci_command_is_scalar(const struct faci_command *command)
+{
+    return (command->reply_types & ~(unsigned)(TEXT | NONE | STATUS | NUMBER)) == 0;
+}
 
 bool faci_command_can_get(const struct faci_command *command, fac_reply_type type)
 {

@@ -45,7 +45,11 @@ extern const struct faci_command k_faci_hello;
 extern const struct faci_command k_faci_auth;
 extern const struct faci_command k_faci_select;
 extern const struct faci_command k_faci_client;
-extern const struct faci_command k_faci_any; /* the caller's own */
+extern const struct faci_command k_faci_check; /* ECHO of a number */
+extern const struct faci_command k_faci_any;   /* the caller's own */
+
+/* Whether no answer is an aggregate, and none needs the connection to itself. */
+bool faci_command_is_scalar(const struct faci_command *command);
 
 /* Whether `type` can answer `command`. Errors always can. */
 bool faci_command_can_get(const struct faci_command *command, fac_reply_type type);

@@ -8,19 +8,23 @@
 
 #include <string.h>
 
-struct faci_conn *faci_conn_new(const struct faci_engine_config *config)
+struct faci_conn *faci_conn_new(const struct faci_engine_config *config,
+                                struct faci_tally *tally)
 {
     struct faci_conn *conn = faci_mem_zalloc(config->alloc, sizeof(*conn));
     if (conn == NULL) {
         return NULL;
     }
     conn->config = config;
+    conn->tally = tally;
     faci_stream_init(&conn->stream);
+    faci_mutex_init(&conn->lock);
     faci_buf_init(&conn->tx, config->alloc);
+    faci_buf_init(&conn->out, config->alloc);
     faci_reader_init(&conn->reader, config->max_value_bytes, UINT64_MAX);
     conn->rx_cap = FACI_CONN_RX_BYTES;
     conn->rx = faci_mem_alloc(config->alloc, conn->rx_cap);
-    if (conn->rx == NULL) {
+    if (!faci_line_init(&conn->line, config->alloc) || conn->rx == NULL) {
         faci_conn_free(conn);
         return NULL;
     }
@@ -31,26 +35,39 @@ void faci_conn_free(struct faci_conn *conn)
 {
     if (conn != NULL) {
         faci_stream_fini(&conn->stream);
+        faci_mutex_fini(&conn->lock);
         faci_buf_fini(&conn->tx);
+        faci_buf_fini(&conn->out);
+        faci_line_fini(&conn->line);
         faci_mem_free(conn->config->alloc, conn->rx);
         faci_mem_free(conn->config->alloc, conn);
     }
 }
 
+void faci_conn_abandon(struct faci_conn *conn)
+{
+    faci_stream_fini(&conn->stream);
+}
+
 void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text)
 {
     faci_assert(death < 0);
-    if (!conn->is_dead) {
-        conn->is_dead = true;
+    atomic_store_explicit(&conn->is_poisoned, true, memory_order_relaxed);
+    if (!atomic_exchange_explicit(&conn->has_verdict, true, memory_order_relaxed)) {
         conn->death = death;
         conn->death_errno = os_errno;
         conn->death_text = text;
+        atomic_store_explicit(&conn->is_dead, true, memory_order_release);
     }
 }
 
 fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err)
 {
-    faci_assert(conn->is_dead);
+    faci_assert(faci_conn_is_poisoned(conn));
+    if (!atomic_load_explicit(&conn->is_dead, memory_order_acquire)) {
+        /* Another thread is about to say why. */
+        return faci_fail(err, FAC_E_UNAVAILABLE, 0, "the connection was lost");
+    }
     if (conn->death_errno == 0) {
         return faci_fail(err, conn->death, 0, "%s", conn->death_text);
     }
@@ -61,8 +78,9 @@ fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err)
 
 bool faci_conn_is_reusable(const struct faci_conn *conn)
 {
-    return !conn->is_dead && conn->is_ready && conn->first == conn->next &&
-           faci_buf_len(&conn->tx) == 0 && faci_reader_is_between(&conn->reader);
+    return !faci_conn_is_poisoned(conn) && conn->is_ready && conn->n_done == conn->n_appended &&
+           faci_buf_len(&conn->tx) == 0 && faci_buf_len(&conn->out) == 0 &&
+           faci_reader_is_between(&conn->reader);
 }
 
 void faci_conn_shrink(struct faci_conn *conn)

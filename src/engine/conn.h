@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/conn.h — one connection: its stream, its buffers, and the slots of the requests that are
- * under way on it. Owned by one caller at a time (the pool sees to that); only faci_conn_shut()
- * may come from any thread. */
+/* engine/conn.h — one connection: its stream, its buffers, and the line of requests that are under
+ * way on it.
+ *
+ * It is used in one of two ways. *Shared*, any number of callers put requests on it (mux.h): then
+ * what stands under `lock` belongs to the lock, the reading side to whoever reads, the sending
+ * side to whoever sends. *Exclusive*, one caller has all of it (pipeline.h) and needs no lock. */
 #ifndef FACI_ENGINE_CONN_H
 #define FACI_ENGINE_CONN_H
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/sync.h"
 #include "engine/command.h"
+#include "engine/slot.h"
 #include "net/stream.h"
+#include "resp/encode.h"
 #include "resp/reader.h"
 
 #include <faciliter/alloc.h>
+#include <faciliter/error.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    FACI_CONN_SLOTS = 128,            /* requests under way on one connection */
+    FACI_CONN_PIPELINE_SLOTS = 128, /* requests that one exclusive caller has under way */
+    FACI_CONN_SHARED_MAX = 65536, /* requests under way on a shared connection: more is BUSY */
+    FACI_CONN_GATHER_BYTES = 1 << 20, /* the same, for bytes that are not sent yet */
     FACI_CONN_RX_BYTES = 16 * 1024,   /* what one receive takes at first */
     FACI_CONN_RX_MAX_BYTES = 1 << 18, /* and at most, while large replies come */
     FACI_CONN_COPY_BYTES = 64 * 1024, /* larger arguments are sent from the caller's memory */
     FACI_CONN_SHRINK_AFTER = 16,      /* users without a large reply: rx becomes small again */
-    FACI_CONN_TEXT_BYTES = 160,       /* kept of an error's or a status' text */
 };
 
 /* What a server told of itself when the connection was set up. */
@@ -32,6 +41,13 @@ struct faci_identity {
     char version[24];
     char role[16];
     uint32_t protocol; /* 2 or 3 */
+};
+
+/* What all connections of an engine count together. */
+struct faci_tally {
+    atomic_ullong late_replies; /* came after their caller had left */
+    atomic_ullong batches;      /* sends */
+    atomic_ullong batched;      /* requests in them */
 };
 
 /* One engine's settings. Strings are borrowed from whoever made the engine. */
@@ -48,81 +64,125 @@ struct faci_engine_config {
     uint32_t max_connections;
     uint32_t timeout_ms;
     bool retry_on_timeout;
-    uint64_t max_value_bytes; /* of one bulk string in a reply */
+    uint32_t max_retries;      /* attempts beyond the first */
+    bool has_breaker;          /* false: it never opens */
+    uint32_t breaker_open_ms;  /* its first step; the longest is five times that */
+    uint32_t reconnect_max_ms; /* the longest pause of the back-off */
+    uint32_t integrity_every;  /* commands between two checks of the connection; 0: none */
+    uint64_t max_value_bytes;  /* of one bulk string in a reply */
 };
 
-/*
- * A request under way. Slots belong to the connection and are recycled; the caller holds one from
- * submit to release.
- *
- *   FREE --submit--> WAITING --reply complete--> DONE --release--> FREE
- *                       `-- connection dies: stays WAITING, wait() fails for it
- */
-struct faci_slot {
-    enum {
-        FACI_SLOT_FREE,
-        FACI_SLOT_WAITING,
-        FACI_SLOT_DONE
-    } state;
+struct faci_request {
     const struct faci_command *command;
-    struct faci_sink *sink; /* where the reply goes, NULL: nowhere */
-    uint64_t max_reply_bytes;
-    fac_reply_type type; /* of the reply itself */
-    int64_t number;      /* its integer, or its count */
-    size_t text_len;     /* of an ERROR or a STATUS, cut to fit */
-    char text[FACI_CONN_TEXT_BYTES];
+    const struct faci_arg
+        *args; /* the command's name among them; borrowed until submit returns */
+    size_t n_args;
+    struct faci_sink *sink;   /* gets the reply if it is no error; lives until release or the
+                                 connection's death; NULL: only the slot's own fields matter */
+    uint64_t max_reply_bytes; /* 0: no limit but the reader's own */
+};
+
+/* Groups whose sleepers have to be woken, as the replies of one receive are taken in. */
+struct faci_wakes {
+    struct {
+        struct faci_slot_group *group;
+        uint32_t bits;
+    } list[8];
+    unsigned n;
 };
 
 struct faci_conn {
     const struct faci_engine_config *config;
+    struct faci_tally *tally; /* NULL: nobody counts */
     struct faci_stream stream;
-    struct faci_reader reader;
     struct faci_identity identity;
+    struct faci_line line; /* the tail is the appenders', due the reader's */
 
-    struct faci_buf tx; /* frames not yet sent */
+    /* The reading side: the reader's. */
+    struct faci_reader reader;
     unsigned char *rx;
     size_t rx_cap;
     bool is_roomy;      /* this user needed more than FACI_CONN_RX_BYTES of rx */
     unsigned n_cramped; /* users in a row who did not, while rx was larger */
+    uint64_t n_done;    /* replies taken in */
+    struct faci_wakes wakes;
 
-    /* A ring: slots[first % n] is the oldest not released, next is where a new one goes; the
-     * oldest WAITING one is `due`. first <= due <= next. */
-    struct faci_slot slots[FACI_CONN_SLOTS];
-    size_t first;
-    size_t due;
-    size_t next;
+    /* The sending side: the sender's. */
+    struct faci_buf out;  /* frames being sent; empty unless shared */
+    atomic_bool has_rest; /* the kernel did not take all of it */
 
-    bool is_ready;    /* the handshake is over */
-    bool is_dead;     /* the stream's position is in doubt, or it ended: nothing is matched */
-    uint64_t n_sent;  /* bytes given to the kernel */
-    fac_status death; /* why: valid when is_dead */
-    int death_errno;  /* the same */
+    /* How far the reader may go: requests whose frames were handed to the sending side. Written by
+     * the sender before the first byte leaves. */
+    _Atomic uint64_t n_flushed;
+
+    /* Under the lock while shared. */
+    struct faci_mutex lock;
+    struct faci_buf tx;       /* frames that gather */
+    uint64_t n_appended;      /* requests put on it */
+    uint64_t n_answered;      /* n_done as of the reader's last look */
+    struct faci_slot *newest; /* the last one appended by a caller */
+    unsigned n_cancelled;     /* unsent ones whose callers have left */
+    bool has_reader;          /* somebody reads, or is woken to */
+    bool has_sender;          /* somebody sends */
+    uint64_t timed_seq;       /* a round trip is measured: until n_done reaches this; 0: none */
+    int64_t timed_ns;         /* since when */
+    uint32_t n_unchecked;     /* requests since the last integrity check */
+    uint64_t nonce;           /* of that check */
+    _Atomic int64_t progress_ns;   /* when it last began to wait, or something came */
+    _Atomic int64_t heard_ns;      /* when something came last */
+    _Atomic int64_t round_trip_ns; /* the shortest of late; 0: not known yet */
+    int64_t round_trip_next_ns;    /* the shortest of the present period */
+    int64_t round_trip_until_ns;   /* its end */
+
+    bool is_ready;           /* the handshake is over */
+    atomic_bool is_poisoned; /* the stream's position is in doubt: nothing is matched */
+    atomic_bool has_verdict; /* somebody has it in hand to say why */
+    atomic_bool is_dead;     /* the three below are valid */
+    fac_status death;
+    int death_errno;
     const char *death_text;
+    uint64_t n_sent;  /* bytes given to the kernel by an exclusive user */
+    uint64_t n_taken; /* of n_appended: requests that were released, or were another user's */
 
     /* The pool's. */
+    atomic_uint users; /* callers that have a part in it, and the flags of lanes.h */
+    bool is_exclusive; /* lent to one caller alone, or not ready yet */
     struct faci_conn *prev;
     struct faci_conn *next_all;
     struct faci_conn *next_idle;
-    int64_t used_at_ns; /* when it was lent last */
+    _Atomic int64_t used_at_ns; /* when it was lent last */
+    int64_t ready_at_ns;
+    uint64_t n_greeting; /* n_done when it was ready */
 };
 
 /* A connection that is not connected. NULL: no memory. */
-struct faci_conn *faci_conn_new(const struct faci_engine_config *config);
+struct faci_conn *faci_conn_new(const struct faci_engine_config *config,
+                                struct faci_tally *tally);
 
 /* Closes what is open. NULL is fine. */
 void faci_conn_free(struct faci_conn *conn);
 
+/* In a child of fork(): close our copy of the descriptor and forget the rest. Another thread of
+ * the parent may have been in the middle of changing it. */
+void faci_conn_abandon(struct faci_conn *conn);
+
 /* Nothing more is matched on it. Allocates nothing, takes no lock. `text` is a constant. */
 void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text);
+
+static inline bool faci_conn_is_poisoned(const struct faci_conn *conn)
+{
+    return atomic_load_explicit(&conn->is_poisoned, memory_order_acquire);
+}
 
 /* Report why it is dead. */
 fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err);
 
-/* Whether another caller may have it: alive, nothing under way, between two replies. */
+/* Whether somebody may have it to himself: alive, nothing under way, between two replies. Nobody
+ * may be on it. */
 bool faci_conn_is_reusable(const struct faci_conn *conn);
 
 /* The end of one user's turn: memory that large requests took is given back, and what large
- * replies took once it was of no use for some turns. */
+ * replies took once it was of no use for some turns. The reader's. */
 void faci_conn_shrink(struct faci_conn *conn);
 
 #endif

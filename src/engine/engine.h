@@ -4,8 +4,9 @@
 #ifndef FACI_ENGINE_ENGINE_H
 #define FACI_ENGINE_ENGINE_H
 
+#include "base/histogram.h"
 #include "engine/conn.h"
-#include "engine/mux.h"
+#include "engine/pipeline.h"
 #include "engine/pool.h"
 
 #include <faciliter/error.h>
@@ -19,6 +20,13 @@ struct faci_engine_stats {
     struct faci_pool_counts pool;
     uint64_t retries;
     uint32_t in_flight;
+    uint64_t late_replies;
+    uint64_t batches;
+    uint64_t batched;
+    uint64_t breaker_opens;
+    uint64_t breaker_refusals;
+    enum faci_breaker_state breaker;
+    struct faci_quantiles latency; /* of calls that were answered */
 };
 
 /* `config` is copied, the strings and the allocator in it are borrowed until the engine is freed.
@@ -51,8 +59,11 @@ struct faci_job {
     fac_status (*run)(struct faci_conn *conn, void *context, int64_t deadline_ns,
                       fac_error *err);
     void *context;
-    unsigned n_attempts; /* set by faci_engine_run: how often `run` was called */
-    bool was_resent;     /* set likewise: bytes of an earlier attempt may have arrived */
+    const struct faci_request
+        *request;               /* of a job of one request, which may be shared; or NULL */
+    struct faci_answer *answer; /* the same */
+    unsigned n_attempts;        /* set by faci_engine_run: how often `run` was called */
+    bool was_resent;            /* set likewise: bytes of an earlier attempt may have arrived */
 };
 
 /*
@@ -63,9 +74,10 @@ struct faci_job {
 fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
                            int64_t deadline_ns, fac_error *err);
 
-/* A job of one request. `*out` is the answered slot; `out_resent` may be NULL. */
+/* A job of one request: on a shared connection if it is small and its answer no aggregate, and
+ * values of late were not large. `out_resent` may be NULL. */
 fac_status faci_engine_call(struct faci_engine *engine, const struct faci_request *request,
-                            int64_t deadline_ns, struct faci_slot *out, bool *out_resent,
+                            int64_t deadline_ns, struct faci_answer *out, bool *out_resent,
                             fac_error *err);
 
 void faci_engine_stats(struct faci_engine *engine, struct faci_engine_stats *out);

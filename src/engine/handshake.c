@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "engine/identity.h"
-#include "engine/mux.h"
+#include "engine/pipeline.h"
 #include "engine/server_error.h"
 #include "resp/reply.h"
 
@@ -29,11 +29,11 @@ static struct faci_arg arg(const char *text)
 }
 
 static fac_status call(struct faci_conn *conn, const struct faci_command *command,
-                       const struct faci_arg *args, size_t n_args, struct faci_slot *slot,
+                       const struct faci_arg *args, size_t n_args, struct faci_answer *answer,
                        int64_t deadline_ns, fac_error *err)
 {
     struct faci_request request = {.command = command, .args = args, .n_args = n_args};
-    return faci_mux_call(conn, &request, deadline_ns, slot, err);
+    return faci_pipeline_call(conn, &request, deadline_ns, answer, err);
 }
 
 /* --- RESP3 ---------------------------------------------------------------------------------- */
@@ -54,7 +54,7 @@ static fac_status submit(struct faci_conn *conn, const struct faci_command *comm
                                    .n_args = n_args,
                                    .sink = sink,
                                    .max_reply_bytes = GREETING_REPLY_BYTES};
-    return faci_mux_submit(conn, &request, deadline_ns, out, err);
+    return faci_pipeline_submit(conn, &request, deadline_ns, out, err);
 }
 
 static size_t hello_args(const struct faci_conn *conn, const char *password,
@@ -111,7 +111,7 @@ static fac_status submit_greeting(struct faci_conn *conn, const char *password,
 
 /* The server does not know HELLO (Redis before 6, or renamed), not with 3, or not for this user:
  * RESP2 may still do. */
-static bool is_hello_refused(const struct faci_slot *hello)
+static bool is_hello_refused(const struct faci_answer *hello)
 {
     fac_bytes text = {hello->text, hello->text_len};
     return hello->type == FAC_REPLY_ERROR &&
@@ -131,19 +131,20 @@ static fac_status receive_greeting(struct faci_conn *conn, const struct greeting
         if (slots[i] == NULL) {
             continue;
         }
-        fac_status waited = faci_mux_wait(conn, slots[i], deadline_ns, st < 0 ? NULL : err);
+        fac_status waited = faci_pipeline_wait(conn, slots[i], deadline_ns,
+                                               st < 0 ? NULL : err);
         if (waited < 0) {
             /* A server that refuses the connection says why, then closes it. */
             return st < 0 ? st : waited;
         }
         bool is_vital = i < 2; /* CLIENT SETINFO is younger than Redis 7.2 */
         if (i == 0) {
-            *out_refused = is_hello_refused(slots[i]);
+            *out_refused = is_hello_refused(&slots[i]->answer);
         }
         if (is_vital && !*out_refused && st == FAC_OK) {
-            st = faci_mux_result(slots[i], err);
+            st = faci_pipeline_result(slots[i], err);
         }
-        faci_mux_release(conn, slots[i]);
+        faci_pipeline_release(conn, slots[i]);
     }
     return st;
 }
@@ -187,8 +188,8 @@ static fac_status authenticate(struct faci_conn *conn, const char *password,
         args[n++] = arg(username);
     }
     args[n++] = arg(password != NULL ? password : "");
-    struct faci_slot slot;
-    return call(conn, &k_faci_auth, args, n, &slot, deadline_ns, err);
+    struct faci_answer answer;
+    return call(conn, &k_faci_auth, args, n, &answer, deadline_ns, err);
 }
 
 /* A server that does not let us ask stays unknown; that is no failure. */
@@ -200,8 +201,8 @@ static fac_status ask_info(struct faci_conn *conn, const char *section, int64_t 
     const struct faci_arg args[] = {arg("INFO"), arg(section)};
     struct faci_request request = {
         .command = &k_faci_info, .args = args, .n_args = 2, .sink = &sink.sink};
-    struct faci_slot slot;
-    fac_status st = faci_mux_call(conn, &request, deadline_ns, &slot, err);
+    struct faci_answer answer;
+    fac_status st = faci_pipeline_call(conn, &request, deadline_ns, &answer, err);
     if (st == FAC_OK) {
         fac_reply *info = faci_reply_sink_take(&sink);
         if (info != NULL) {
@@ -210,7 +211,7 @@ static fac_status ask_info(struct faci_conn *conn, const char *section, int64_t 
         }
     }
     faci_reply_sink_fini(&sink);
-    return conn->is_dead ? st : FAC_OK;
+    return faci_conn_is_poisoned(conn) ? st : FAC_OK;
 }
 
 static fac_status greet_resp2(struct faci_conn *conn, const char *password, int64_t deadline_ns,
@@ -220,9 +221,9 @@ static fac_status greet_resp2(struct faci_conn *conn, const char *password, int6
     if (st == FAC_OK && conn->config->db != 0) {
         char text[FACI_I64_TEXT_BYTES];
         struct faci_arg args[2];
-        struct faci_slot slot;
-        st = call(conn, &k_faci_select, args, select_args(conn, text, args), &slot, deadline_ns,
-                  err);
+        struct faci_answer answer;
+        st = call(conn, &k_faci_select, args, select_args(conn, text, args), &answer,
+                  deadline_ns, err);
     }
     if (st == FAC_OK) {
         conn->identity.protocol = 2;
@@ -234,11 +235,11 @@ static fac_status greet_resp2(struct faci_conn *conn, const char *password, int6
     if (st == FAC_OK) {
         /* Nothing above proved that an unauthenticated user may do anything at all. */
         const struct faci_arg ping = arg("PING");
-        struct faci_slot slot = {0};
-        st = call(conn, &k_faci_ping, &ping, 1, &slot, deadline_ns, err);
+        struct faci_answer answer = {0};
+        st = call(conn, &k_faci_ping, &ping, 1, &answer, deadline_ns, err);
         bool is_noperm = st == FAC_E_AUTH &&
-                         faci_server_error_is(fac_mem(slot.text, slot.text_len), "NOPERM");
-        if (!conn->is_dead && (st == FAC_E_UNAVAILABLE || is_noperm)) {
+                         faci_server_error_is(fac_mem(answer.text, answer.text_len), "NOPERM");
+        if (!faci_conn_is_poisoned(conn) && (st == FAC_E_UNAVAILABLE || is_noperm)) {
             st = FAC_OK; /* LOADING: ready later. NOPERM: a known user, who may not PING */
         }
     }
@@ -276,10 +277,11 @@ fac_status faci_handshake(struct faci_conn *conn, const char *password, int64_t 
         explicit_bzero(conn->tx.data, conn->tx.cap); /* the password was in it */
     }
     explicit_bzero(conn->rx, conn->rx_cap); /* and a server may have sent it back */
-    for (size_t i = 0; i < FACI_CONN_SLOTS; i++) {
-        explicit_bzero(conn->slots[i].text, sizeof(conn->slots[i].text));
+    for (size_t i = 0; i < FACI_SLOT_GROUP_SLOTS; i++) { /* it takes fewer than a group has */
+        struct faci_answer *answer = &conn->line.tail.group->slots[i].answer;
+        explicit_bzero(answer->text, sizeof(answer->text));
     }
-    if (st == FAC_OK && conn->is_dead) {
+    if (st == FAC_OK && faci_conn_is_poisoned(conn)) {
         st = faci_conn_fail(conn, err);
     }
     return st < 0 ? explain(st, password, err) : FAC_OK;

@@ -1,392 +1,487 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/mux.c — frames out, replies in.
+/* engine/mux.c — leader and followers.
  *
- * Design notes. The connection has one user at a time, who may have several requests under way.
- * A slot and its frame are added in one step: both or neither. Replies complete slots in order;
- * the reader is never fed unless a slot is due or only pushes may come. Whatever leaves the
- * stream's position in doubt (a send that failed half-way, a malformed or mis-shaped reply, a
- * deadline with a reply outstanding) kills the connection before anything else happens. While
- * sending, replies are read: a server that waits for us to read never makes us wait to send. */
+ * Design notes. Two tokens, taken and passed on under conn->lock: has_reader and has_sender. A
+ * caller puts its frame and its slot on the connection in one step. If nobody reads, it reads,
+ * for all, until its own reply has come; then it makes another caller that waits the reader, and
+ * leaves. So a connection with live requests always has one reader, or one caller that was woken
+ * to be it (docs/design/engine.md; tests/unit/engine/handover_test.c tries all schedules).
+ *
+ * Frames gather while somebody sends. On a short way to the server, where a system call and a
+ * wake-up cost more than the way itself, they gather while replies are due, too; and when none is,
+ * the next reader lets those who were woken with it run first, so that theirs go along. On a long
+ * way whoever can sends at once.
+ *
+ * A caller that leaves early turns its slot to a tombstone, or, when its frame has not left, takes
+ * the frame back. No lock is held while sending, receiving or sleeping. */
 #include "engine/mux.h"
 
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/mem.h"
+#include "base/number.h"
+#include "engine/intake.h"
+#include "engine/mux_send.h"
 #include "engine/server_error.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
-/* What the reader is given as a sink: passes on to the slot that is due. */
-struct head {
-    struct faci_sink sink; /* first */
-    struct faci_conn *conn;
+enum {
+    ROUND_TRIP_PERIOD_S = 10, /* the shortest of the last one or two counts */
+    REST_SLICE_MS = 5,        /* a sender that must wait looks for its reply meanwhile */
 };
 
-static struct faci_conn *conn_of(struct faci_sink *sink)
+struct call {
+    struct faci_conn *conn;
+    const struct faci_request *request;
+    struct faci_slot *slot;
+    uint64_t seq; /* of the slot: it was sent when this is <= n_flushed */
+    int64_t deadline_ns;
+    bool has_rest; /* it sent, and the kernel did not take all */
+    bool has_left; /* the slot is not the caller's any more */
+    bool was_sent; /* when has_left: whether its frame was */
+};
+
+/* --- The end of a connection ---------------------------------------------------------------- */
+
+void faci_mux_end(struct faci_conn *conn, fac_status death, int os_errno, const char *text)
 {
-    return ((struct head *)(void *)sink)->conn;
+    faci_conn_poison(conn, death, os_errno, text);
+    faci_stream_shut(&conn->stream);
+    faci_mutex_lock(&conn->lock);
+    struct faci_slot_group *group = conn->line.tail.group;
+    do {
+        faci_wait_wake(&group->word, FACI_WAIT_ALL);
+        group = group->next;
+    } while (group != conn->line.tail.group);
+    faci_mutex_unlock(&conn->lock);
 }
 
-static struct faci_slot *due_slot(struct faci_conn *conn)
+/* --- Leaving early -------------------------------------------------------------------------- */
+
+/* False: it is too late, the reply is here or the caller has been made the reader. */
+static bool give_up_locked(struct faci_conn *conn, struct call *call, enum faci_slot_state from)
+    FACI_REQUIRES(&conn->lock)
 {
-    return &conn->slots[conn->due % FACI_CONN_SLOTS];
+    call->was_sent = call->seq <= faci_mux_flushed(conn);
+    call->has_left = faci_slot_turn(call->slot, from,
+                                    call->was_sent ? FACI_SLOT_TOMBSTONE : FACI_SLOT_CANCELLED);
+    conn->n_cancelled += call->has_left && !call->was_sent ? 1U : 0U;
+    return call->has_left;
 }
 
-/* --- What the reader tells ------------------------------------------------------------------ */
+/* --- Reading -------------------------------------------------------------------------------- */
 
-static bool is_kept_here(const struct faci_slot *slot)
+static void measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
 {
-    return slot->type == FAC_REPLY_ERROR || slot->type == FAC_REPLY_STATUS;
+    if (conn->timed_seq == 0 || conn->n_done < conn->timed_seq) {
+        return;
+    }
+    int64_t sample_ns = now_ns - conn->timed_ns;
+    int64_t known_ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
+    conn->timed_seq = 0;
+    if (conn->round_trip_next_ns == 0 || sample_ns < conn->round_trip_next_ns) {
+        conn->round_trip_next_ns = sample_ns;
+    }
+    if (now_ns >= conn->round_trip_until_ns) {
+        known_ns = conn->round_trip_next_ns;
+        conn->round_trip_next_ns = 0;
+        conn->round_trip_until_ns = faci_clock_after_ms(now_ns, ROUND_TRIP_PERIOD_S * 1000);
+    }
+    if (known_ns == 0 || sample_ns < known_ns) {
+        known_ns = sample_ns;
+    }
+    atomic_store_explicit(&conn->round_trip_ns, known_ns, memory_order_relaxed);
 }
 
-static void on_begin(struct faci_sink *sink, fac_reply_type type, int64_t number,
-                     unsigned depth)
+/* Somebody else who waits becomes the reader: the newest, who will wait longest. Returns its slot,
+ * to be woken; NULL: nobody waits, and the token is free. */
+static struct faci_slot *hand_over_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
 {
-    struct faci_conn *conn = conn_of(sink);
-    struct faci_slot *slot = due_slot(conn);
-    if (depth == 0) {
-        slot->type = type;
-        slot->number = number;
-        slot->text_len = 0;
-        if (!faci_command_can_get(slot->command, type)) {
-            faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a reply of a type that cannot be one");
+    struct faci_slot *next = conn->newest;
+    if (next != NULL && faci_slot_turn(next, FACI_SLOT_WAITING, FACI_SLOT_READING)) {
+        return next;
+    }
+    struct faci_place place = conn->line.due;
+    for (uint64_t i = conn->n_done; i < conn->n_appended; i++) {
+        next = faci_place_next(&place);
+        if (faci_slot_turn(next, FACI_SLOT_WAITING, FACI_SLOT_READING)) {
+            return next;
         }
     }
-    if (slot->sink != NULL && slot->type != FAC_REPLY_ERROR) {
-        slot->sink->ops->begin(slot->sink, type, number, depth);
+    conn->has_reader = false;
+    return NULL;
+}
+
+static void wake_all(const struct faci_wakes *wakes, const struct faci_slot *next)
+{
+    bool is_woken = next == NULL;
+    for (unsigned i = 0; i < wakes->n; i++) {
+        uint32_t bits = wakes->list[i].bits;
+        if (!is_woken && next->group == wakes->list[i].group) {
+            bits |= faci_slot_bit(next);
+            is_woken = true;
+        }
+        faci_wait_wake(&wakes->list[i].group->word, bits);
+    }
+    if (!is_woken) {
+        faci_wait_wake(&next->group->word, faci_slot_bit(next));
     }
 }
 
-static void on_data(struct faci_sink *sink, const void *bytes, size_t len)
+/* What came has been taken in: note how far it went, send what gathered, wake whose replies came.
+ * When `leaves`, somebody else reads from here on. */
+static void finish_read(struct call *call, int64_t now_ns, bool leaves)
 {
-    struct faci_slot *slot = due_slot(conn_of(sink));
-    if (is_kept_here(slot)) {
-        size_t room = sizeof(slot->text) - slot->text_len;
-        size_t n = len < room ? len : room;
-        memcpy(slot->text + slot->text_len, bytes, n);
-        slot->text_len += n;
+    struct faci_conn *conn = call->conn;
+    struct faci_wakes wakes;
+    wakes.n = conn->wakes.n;
+    memcpy(wakes.list, conn->wakes.list, wakes.n * sizeof(wakes.list[0]));
+    conn->wakes.n = 0;
+    struct faci_slot *next = NULL;
+
+    faci_mutex_lock(&conn->lock);
+    conn->n_answered = conn->n_done;
+    atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
+    measure_locked(conn, now_ns);
+    /* When all is answered, those who wake now may add theirs: the next reader sends. */
+    bool waits = leaves && faci_mux_flushed(conn) == conn->n_answered &&
+                 faci_mux_may_gather_more(conn);
+    bool sends = !waits && faci_buf_len(&conn->tx) > 0 &&
+                 faci_mux_become_sender_locked(conn, now_ns);
+    if (leaves) {
+        if (conn->rx_cap > FACI_CONN_RX_BYTES) {
+            faci_conn_shrink(conn);
+        }
+        next = hand_over_locked(conn);
     }
-    if (slot->sink != NULL && slot->type != FAC_REPLY_ERROR) {
-        slot->sink->ops->data(slot->sink, bytes, len);
+    faci_mutex_unlock(&conn->lock);
+
+    if (sends && faci_mux_send_loaded(conn)) {
+        call->has_rest = true;
+    }
+    wake_all(&wakes, next);
+}
+
+/* With nothing due the reader has nothing to read: what gathered goes first. */
+static void send_gathered(struct call *call)
+{
+    struct faci_conn *conn = call->conn;
+    faci_mutex_lock(&conn->lock);
+    bool is_due = faci_mux_flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
+    faci_mutex_unlock(&conn->lock);
+    if (!is_due) {
+        return;
+    }
+    if (faci_mux_may_gather_more(conn)) {
+        (void)sched_yield();
+    }
+    faci_mutex_lock(&conn->lock);
+    bool sends = faci_mux_is_send_due_locked(conn) &&
+                 faci_mux_become_sender_locked(conn, faci_clock_now_ns());
+    faci_mutex_unlock(&conn->lock);
+    if (sends) {
+        call->has_rest = faci_mux_send_loaded(conn);
     }
 }
 
-static void on_end(struct faci_sink *sink)
+/* When the oldest request has waited too long. With none due it is looked at again after as long. */
+static int64_t stalls_at(struct faci_conn *conn, int64_t now_ns)
 {
-    struct faci_slot *slot = due_slot(conn_of(sink));
-    if (slot->sink != NULL && slot->type != FAC_REPLY_ERROR) {
-        slot->sink->ops->end(slot->sink);
+    const struct faci_slot *due = faci_intake_due(conn);
+    return faci_clock_after_ms(due != NULL ? due->sent_ns : now_ns, conn->config->timeout_ms);
+}
+
+int64_t faci_mux_waits_since(struct faci_conn *conn)
+{
+    const struct faci_slot *due = faci_intake_due(conn);
+    return due != NULL ? due->sent_ns : FACI_NEVER_NS;
+}
+
+int64_t faci_mux_stalls_at(struct faci_conn *conn)
+{
+    int64_t since_ns = faci_mux_waits_since(conn);
+    return since_ns == FACI_NEVER_NS ? since_ns
+                                     : faci_clock_after_ms(since_ns, conn->config->timeout_ms);
+}
+
+/* Bytes received, or -1 with ETIME at `until_ns`, EAGAIN when it is worth another look. */
+static ssize_t receive(struct faci_conn *conn, int64_t until_ns)
+{
+    if (!atomic_load_explicit(&conn->has_rest, memory_order_relaxed)) {
+        return faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, until_ns);
     }
+    unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_READ | FACI_READY_WRITE,
+                                      until_ns);
+    if ((ready & FACI_READY_WRITE) != 0) {
+        (void)faci_mux_send_rest(conn);
+    }
+    if ((ready & FACI_READY_READ) != 0) {
+        return faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
+    }
+    errno = ready == FACI_READY_LATE ? ETIME : EAGAIN;
+    return -1;
 }
 
-static const struct faci_sink_ops k_sink_ops = {on_begin, on_data, on_end};
-
-enum {
-    DRAIN_READS_MAX = 64
-}; /* of what came while nobody waited: more is no push traffic */
-
-/* --- Bytes in ------------------------------------------------------------------------------- */
-
-static void set_reply_limit(struct faci_conn *conn)
+/* The reader's own time is over: somebody else reads. */
+static void leave_reading(struct call *call)
 {
-    uint64_t limit = conn->due < conn->next ? due_slot(conn)->max_reply_bytes : 0;
-    conn->reader.max_reply_bytes = limit > 0 ? limit : UINT64_MAX;
+    struct faci_conn *conn = call->conn;
+    call->slot->sink = NULL; /* nothing of the caller's is touched from here on */
+    struct faci_wakes none = {.n = 0};
+    faci_mutex_lock(&conn->lock);
+    (void)give_up_locked(conn, call, FACI_SLOT_READING);
+    struct faci_slot *next = hand_over_locked(conn);
+    faci_mutex_unlock(&conn->lock);
+    wake_all(&none, next);
 }
 
-/* All of it is consumed, or the connection dies. */
-static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
+/* Read for all until the caller's own reply has come, its time is over, or the connection is. */
+static void lead(struct call *call, int64_t now_ns)
 {
-    const unsigned char *end = in + len;
-    struct head head = {{&k_sink_ops}, conn};
-    while (in < end && !conn->is_dead) {
-        bool is_due = conn->due < conn->next;
-        set_reply_limit(conn);
-        enum faci_read_result result = faci_reader_feed(&conn->reader, &in, end,
-                                                        is_due ? &head.sink : NULL);
-        switch (result) {
-        case FACI_READ_REPLY:
-            if (!conn->is_dead) {
-                due_slot(conn)->state = FACI_SLOT_DONE;
-                conn->due++;
+    struct faci_conn *conn = call->conn;
+    struct faci_slot *slot = call->slot;
+    if (!slot->has_begun) {
+        slot->sink = call->request->sink;
+    }
+    send_gathered(call);
+    while (!faci_conn_is_poisoned(conn)) {
+        int64_t stall_ns = stalls_at(conn, now_ns);
+        bool is_stall_first = stall_ns < call->deadline_ns;
+        ssize_t n = receive(conn, is_stall_first ? stall_ns : call->deadline_ns);
+        bool has_nothing = n < 0 && (errno == EAGAIN || errno == ETIME);
+        now_ns = faci_clock_now_ns();
+        if (has_nothing) {
+            if (!is_stall_first && now_ns >= call->deadline_ns) {
+                leave_reading(call);
+                return;
             }
-            break;
-        case FACI_READ_MALFORMED:
-            faci_conn_poison(conn, FAC_E_PROTOCOL, 0, conn->reader.error_text);
-            break;
-        case FACI_READ_TOO_LARGE:
-            faci_conn_poison(conn, FAC_E_TOO_LARGE, 0, conn->reader.error_text);
-            break;
-        case FACI_READ_MORE:
-        case FACI_READ_PUSH:
-            break;
+            if (is_stall_first && faci_mux_stalls_at(conn) <= now_ns) {
+                faci_mux_end(conn, FAC_E_TIMEOUT, 0, "no answer in time");
+            }
+            continue;
         }
-    }
-}
-
-/* A large reply fills the buffer each time: receive it in larger pieces. */
-static void grow_rx(struct faci_conn *conn)
-{
-    if (conn->rx_cap < FACI_CONN_RX_MAX_BYTES) {
-        unsigned char *larger = faci_mem_alloc(conn->config->alloc, conn->rx_cap * 4);
-        if (larger != NULL) {
-            faci_mem_free(conn->config->alloc, conn->rx);
-            conn->rx = larger;
-            conn->rx_cap *= 4;
-        }
-    }
-}
-
-static void take_in(struct faci_conn *conn, ssize_t n)
-{
-    if (n > 0) {
-        conn->is_roomy = conn->is_roomy || (size_t)n > FACI_CONN_RX_BYTES;
-        feed(conn, conn->rx, (size_t)n);
-        if ((size_t)n == conn->rx_cap) {
-            grow_rx(conn);
-        }
-    } else if (n == 0) {
-        faci_conn_poison(conn, FAC_E_UNAVAILABLE, 0, "the server closed the connection");
-    } else if (errno == ETIME) {
-        faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "no answer in time");
-    } else {
-        faci_conn_poison(conn, FAC_E_UNAVAILABLE, errno, "the connection was lost");
-    }
-}
-
-/* Take in what has arrived, without waiting. */
-static void drain(struct faci_conn *conn)
-{
-    for (unsigned i = 0; !conn->is_dead; i++) {
-        if (i == DRAIN_READS_MAX) {
-            faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a flood that nobody asked for");
+        faci_intake(conn, n);
+        bool is_done = faci_slot_state(slot) == FACI_SLOT_DONE;
+        if (faci_conn_is_poisoned(conn)) {
+            faci_mux_end(conn, FAC_E_UNAVAILABLE, 0, "the connection was lost");
             return;
         }
-        ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n < 0 && errno == EAGAIN) {
+        finish_read(call, now_ns, is_done);
+        if (is_done) {
             return;
         }
-        take_in(conn, n);
     }
 }
 
-bool faci_mux_is_alive(struct faci_conn *conn)
-{
-    drain(conn);
-    return faci_conn_is_reusable(conn);
-}
+/* --- Waiting -------------------------------------------------------------------------------- */
 
-/* --- Bytes out ------------------------------------------------------------------------------ */
-
-static void consume_sent(struct faci_conn *conn, fac_bytes *extra, size_t n)
+/* It sent, and the kernel did not take all: nobody else may know. Not longer than a moment, since
+ * its own reply may come meanwhile. */
+static void push_rest(struct call *call)
 {
-    conn->n_sent += n;
-    size_t from_tx = n < faci_buf_len(&conn->tx) ? n : faci_buf_len(&conn->tx);
-    faci_buf_consume(&conn->tx, from_tx);
-    extra->data = (const char *)extra->data + (n - from_tx);
-    extra->len -= n - from_tx;
-}
-
-static void wait_to_send(struct faci_conn *conn, int64_t deadline_ns)
-{
-    unsigned ready = faci_stream_wait(&conn->stream, true, deadline_ns);
-    if (ready == FACI_READY_LATE) {
-        faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
-    } else if ((ready & FACI_READY_READ) != 0) {
-        ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n >= 0 || errno != EAGAIN) {
-            take_in(conn, n);
-        }
+    int64_t slice_ns = faci_clock_after_ms(faci_clock_now_ns(), REST_SLICE_MS);
+    int64_t until_ns = slice_ns < call->deadline_ns ? slice_ns : call->deadline_ns;
+    struct faci_stream *stream = &call->conn->stream;
+    unsigned ready = faci_stream_wait(stream, FACI_READY_WRITE, until_ns);
+    if (ready == FACI_READY_WRITE) {
+        call->has_rest = faci_mux_send_rest(call->conn);
+    } else if (ready != FACI_READY_LATE) {
+        call->has_rest = false; /* it has ended: the reader sees that, too */
     }
 }
 
-/* Send all that gathered, then `extra`. */
-static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadline_ns,
-                        fac_error *err)
+/* Sleep until the reply is here, the caller shall read, the connection has ended, or the time has
+ * passed. True: the caller is the reader now. */
+static bool follow(struct call *call)
 {
-    while (!conn->is_dead && (faci_buf_len(&conn->tx) > 0 || extra.len > 0)) {
-        struct iovec parts[2];
-        int n_parts = 0;
-        if (faci_buf_len(&conn->tx) > 0) {
-            parts[n_parts].iov_base = conn->tx.data + conn->tx.begin;
-            parts[n_parts++].iov_len = faci_buf_len(&conn->tx);
+    struct faci_slot *slot = call->slot;
+    for (;;) {
+        uint32_t seen = faci_wait_look(&slot->group->word);
+        enum faci_slot_state state = faci_slot_state(slot);
+        if (state != FACI_SLOT_WAITING) {
+            return state == FACI_SLOT_READING;
         }
-        if (extra.len > 0) {
-            parts[n_parts].iov_base = (void *)(uintptr_t)extra.data; /* only read */
-            parts[n_parts++].iov_len = extra.len;
+        if (faci_conn_is_poisoned(call->conn)) {
+            return false;
         }
-        ssize_t n = faci_stream_send_some(&conn->stream, parts, n_parts);
-        if (n >= 0) {
-            consume_sent(conn, &extra, (size_t)n);
-            if (extra.len > 0 && faci_clock_left_ns(deadline_ns) == 0) {
-                faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "the server did not read in time");
-            }
-        } else if (errno == EAGAIN) {
-            wait_to_send(conn, deadline_ns);
+        bool is_in_time = true;
+        if (call->has_rest) {
+            push_rest(call);
+            is_in_time = faci_clock_left_ns(call->deadline_ns) > 0;
         } else {
-            /* The server may have said why before it closed: that answers the requests. */
-            int send_errno = errno;
-            drain(conn);
-            faci_conn_poison(conn, FAC_E_UNAVAILABLE, send_errno, "the connection was lost");
+            is_in_time = faci_wait_sleep(&slot->group->word, seen, faci_slot_bit(slot),
+                                         call->deadline_ns);
         }
-    }
-    return conn->is_dead ? faci_conn_fail(conn, err) : FAC_OK;
-}
-
-/* --- Requests ------------------------------------------------------------------------------- */
-
-bool faci_mux_has_room(const struct faci_conn *conn)
-{
-    return conn->next - conn->first < FACI_CONN_SLOTS;
-}
-
-static bool has_large_arg(const struct faci_request *request)
-{
-    for (size_t i = 0; i < request->n_args; i++) {
-        if (request->args[i].tail.len > FACI_CONN_COPY_BYTES) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct faci_slot *push_slot(struct faci_conn *conn, const struct faci_request *request)
-{
-    struct faci_slot *slot = &conn->slots[conn->next++ % FACI_CONN_SLOTS];
-    faci_assert(slot->state == FACI_SLOT_FREE);
-    slot->state = FACI_SLOT_WAITING;
-    slot->command = request->command;
-    slot->sink = request->sink;
-    slot->max_reply_bytes = request->max_reply_bytes;
-    return slot;
-}
-
-/* Everything but the large arguments is gathered; each of those is sent where it stands. Once the
- * first byte is in tx the frame must be finished or the connection end. */
-static fac_status submit_in_pieces(struct faci_conn *conn, const struct faci_request *request,
-                                   int64_t deadline_ns, struct faci_slot **out, fac_error *err)
-{
-    struct faci_buf *tx = &conn->tx;
-    if (!faci_buf_reserve(tx, FACI_RESP_HEADER_MAX_BYTES)) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
-    }
-    *out = push_slot(conn, request);
-    tx->end = (size_t)(faci_resp_put_header(tx->data + tx->end, '*', request->n_args) -
-                       tx->data);
-    fac_status st = FAC_OK;
-    for (size_t i = 0; i < request->n_args && st == FAC_OK; i++) {
-        const struct faci_arg *arg = &request->args[i];
-        size_t len = arg->head.len + arg->tail.len;
-        bool is_large = arg->tail.len > FACI_CONN_COPY_BYTES;
-        size_t copied = is_large ? arg->head.len : len;
-        if (!faci_buf_reserve(tx, copied + FACI_RESP_HEADER_MAX_BYTES + 2)) {
-            faci_conn_poison(conn, FAC_E_NOMEM, 0, "out of memory");
-            return faci_conn_fail(conn, err);
-        }
-        if (!is_large) {
-            tx->end = (size_t)(faci_resp_put_arg(tx->data + tx->end, arg) - tx->data);
-        } else {
-            unsigned char *to = faci_resp_put_header(tx->data + tx->end, '$', len);
-            to = faci_bytes_put(to, arg->head);
-            tx->end = (size_t)(to - tx->data);
-            st = flush(conn, arg->tail, deadline_ns, err);
-            if (st < 0 && (*out)->state == FACI_SLOT_DONE) {
-                return FAC_OK; /* refused before it was all sent: that is the answer */
-            }
-            if (st == FAC_OK && !faci_buf_reserve(tx, 2)) {
-                faci_conn_poison(conn, FAC_E_NOMEM, 0, "out of memory");
-                st = faci_conn_fail(conn, err);
-            } else if (st == FAC_OK) {
-                tx->end = (size_t)(faci_bytes_put(tx->data + tx->end, fac_mem("\r\n", 2)) -
-                                   tx->data);
+        if (!is_in_time) {
+            faci_mutex_lock(&call->conn->lock);
+            bool has_left = give_up_locked(call->conn, call, FACI_SLOT_WAITING);
+            faci_mutex_unlock(&call->conn->lock);
+            if (has_left) {
+                return false;
             }
         }
     }
-    return st;
 }
 
-fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *request,
-                           int64_t deadline_ns, struct faci_slot **out, fac_error *err)
+/* --- Joining -------------------------------------------------------------------------------- */
+
+/* Every so many requests, one whose answer is known goes along. Nobody waits for it: it is a
+ * tombstone that is looked at. Without memory it is left for the next time. */
+static void append_check_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
 {
-    faci_assert(faci_mux_has_room(conn));
-    if (conn->is_dead) {
+    uint32_t every = conn->config->integrity_every;
+    if (every == 0 || ++conn->n_unchecked < every) {
+        return;
+    }
+    char text[FACI_I64_TEXT_BYTES];
+    conn->nonce = (conn->nonce * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407));
+    uint64_t nonce = conn->nonce >> 1;
+    const struct faci_arg args[] = {
+        {fac_str("ECHO"), {NULL, 0}},
+        {fac_mem(text, faci_number_format_u64(nonce, text)), {NULL, 0}}};
+    size_t bytes = 0;
+    if (!faci_resp_frame_bytes(args, FACI_COUNT(args), &bytes) ||
+        !faci_buf_reserve(&conn->tx, bytes)) {
+        return;
+    }
+    struct faci_slot *slot = faci_line_append(&conn->line);
+    if (slot == NULL) {
+        return;
+    }
+    slot->command = &k_faci_check;
+    slot->max_reply_bytes = nonce;
+    slot->keeps_value = true;
+    slot->frame_bytes = bytes;
+    atomic_store_explicit(&slot->state, FACI_SLOT_TOMBSTONE, memory_order_relaxed);
+    unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, args,
+                                             FACI_COUNT(args));
+    conn->tx.end = (size_t)(end - conn->tx.data);
+    conn->n_appended++;
+    conn->n_unchecked = 0;
+}
+
+/* Frame and slot, both or neither. */
+static fac_status append_locked(struct faci_conn *conn, struct call *call, size_t bytes,
+                                fac_error *err) FACI_REQUIRES(&conn->lock)
+{
+    const struct faci_request *request = call->request;
+    if (faci_conn_is_poisoned(conn)) {
         return faci_conn_fail(conn, err);
     }
-    if (has_large_arg(request)) {
-        return submit_in_pieces(conn, request, deadline_ns, out, err);
+    if (conn->n_appended - conn->n_answered >= FACI_CONN_SHARED_MAX ||
+        faci_buf_len(&conn->tx) + bytes > FACI_CONN_GATHER_BYTES) {
+        return faci_fail(err, FAC_E_BUSY, 0, "too many requests wait for the server already");
     }
-    if (faci_buf_len(&conn->tx) > FACI_CONN_COPY_BYTES) {
-        fac_status st = flush(conn, fac_mem(NULL, 0), deadline_ns, err);
-        if (st < 0) {
-            return st;
-        }
+    if (!faci_buf_reserve(&conn->tx, bytes)) {
+        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    size_t bytes = 0;
-    if (!faci_resp_frame_bytes(request->args, request->n_args, &bytes) ||
-        !faci_buf_reserve(&conn->tx, bytes)) {
+    struct faci_slot *slot = faci_line_append(&conn->line);
+    if (slot == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
     unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, request->args,
                                              request->n_args);
     conn->tx.end = (size_t)(end - conn->tx.data);
-    *out = push_slot(conn, request);
+    slot->command = request->command;
+    slot->max_reply_bytes = request->max_reply_bytes;
+    slot->keeps_value = request->sink != NULL;
+    slot->frame_bytes = bytes;
+    call->slot = slot;
+    call->seq = ++conn->n_appended;
+    conn->newest = slot;
+    append_check_locked(conn);
     return FAC_OK;
 }
 
-fac_status faci_mux_wait(struct faci_conn *conn, struct faci_slot *slot, int64_t deadline_ns,
-                         fac_error *err)
+/* The reply was kept in the slot: the caller's sink is told of it as if it came now. */
+static void replay(const struct faci_slot *slot, struct faci_sink *sink)
 {
-    faci_assert(slot != NULL);
-    if (slot->state != FACI_SLOT_DONE && faci_buf_len(&conn->tx) > 0) {
-        fac_bytes nothing = {NULL, 0};
-        fac_status st = flush(conn, nothing, deadline_ns, err);
-        if (st < 0 && slot->state != FACI_SLOT_DONE) {
-            return st;
+    const struct faci_answer *answer = &slot->answer;
+    sink->ops->begin(sink, answer->type, answer->number, 0);
+    bool has_bytes = answer->type == FAC_REPLY_STRING || answer->type == FAC_REPLY_STATUS;
+    if (has_bytes) {
+        if (answer->text_len > 0) {
+            sink->ops->data(sink, answer->text, answer->text_len);
+        } else if (slot->value_len > 0) {
+            sink->ops->data(sink, slot->value, slot->value_len);
         }
+        sink->ops->end(sink);
     }
-    while (slot->state != FACI_SLOT_DONE) {
-        if (conn->is_dead) {
-            return faci_conn_fail(conn, err);
-        }
-        take_in(conn, faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, deadline_ns));
-    }
-    return FAC_OK;
 }
 
-fac_status faci_mux_result(const struct faci_slot *slot, fac_error *err)
+static fac_status take_answer(struct call *call, struct faci_answer *out, fac_error *err)
 {
-    faci_assert(slot->state == FACI_SLOT_DONE);
-    if (slot->type == FAC_REPLY_ERROR) {
-        return faci_server_error(err, slot->command->name, fac_mem(slot->text, slot->text_len));
+    struct faci_slot *slot = call->slot;
+    const struct faci_answer *answer = &slot->answer;
+    out->type = answer->type;
+    out->number = answer->number;
+    out->text_len = answer->text_len;
+    memcpy(out->text, answer->text, answer->text_len);
+    fac_status st = faci_answer_status(slot->command, answer, err);
+    if (slot->has_no_memory) {
+        st = faci_fail(err, FAC_E_NOMEM, 0, "no memory for the value");
+    } else if (st == FAC_OK && slot->sink == NULL && call->request->sink != NULL) {
+        replay(slot, call->request->sink);
     }
-    return FAC_OK;
-}
-
-void faci_mux_release(struct faci_conn *conn, struct faci_slot *slot)
-{
-    faci_assert(slot == &conn->slots[conn->first % FACI_CONN_SLOTS]);
-    faci_assert(slot->state == FACI_SLOT_DONE);
-    slot->state = FACI_SLOT_FREE;
-    slot->sink = NULL;
-    conn->first++;
+    faci_slot_release(call->conn->config->alloc, slot);
+    return st;
 }
 
 fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *request,
-                         int64_t deadline_ns, struct faci_slot *out, fac_error *err)
+                         int64_t now_ns, int64_t deadline_ns, struct faci_answer *out,
+                         bool *out_sent, fac_error *err)
 {
-    struct faci_slot *slot = NULL;
-    fac_status st = faci_mux_submit(conn, request, deadline_ns, &slot, err);
+    struct call call = {.conn = conn, .request = request, .deadline_ns = deadline_ns};
+    size_t bytes = 0;
+    *out_sent = false;
+    if (!faci_resp_frame_bytes(request->args, request->n_args, &bytes)) {
+        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
+    }
+    faci_mutex_lock(&conn->lock);
+    fac_status st = append_locked(conn, &call, bytes, err);
     if (st < 0) {
+        faci_mutex_unlock(&conn->lock);
         return st;
     }
-    faci_assert(slot != NULL);
-    st = faci_mux_wait(conn, slot, deadline_ns, err);
-    if (st < 0) {
-        return st;
+    bool reads = !conn->has_reader;
+    if (reads) {
+        conn->has_reader = true;
+        atomic_store_explicit(&call.slot->state, FACI_SLOT_READING, memory_order_relaxed);
     }
-    *out = *slot;
-    faci_mux_release(conn, slot);
-    return faci_mux_result(out, err);
+    bool waits = faci_mux_flushed(conn) == conn->n_answered && faci_mux_may_gather_more(conn);
+    bool sends = !waits && faci_mux_is_send_due_locked(conn) &&
+                 faci_mux_become_sender_locked(conn, now_ns);
+    faci_mutex_unlock(&conn->lock);
+
+    if (sends) {
+        call.has_rest = faci_mux_send_loaded(conn);
+    }
+    if (reads || follow(&call)) {
+        lead(&call, now_ns);
+    }
+    if (call.has_left) {
+        *out_sent = call.was_sent;
+        return faci_fail(err, FAC_E_TIMEOUT, 0, "no answer in time");
+    }
+    *out_sent = call.seq <= atomic_load_explicit(&conn->n_flushed, memory_order_acquire);
+    if (faci_slot_state(call.slot) == FACI_SLOT_DONE) {
+        return take_answer(&call, out, err);
+    }
+    return faci_conn_fail(conn, err);
+}
+
+/* --- Idle ----------------------------------------------------------------------------------- */
+
+void faci_mux_begin(struct faci_conn *conn, int64_t now_ns)
+{
+    faci_line_trim(&conn->line);
+    conn->n_answered = conn->n_done;
+    conn->timed_seq = 0;
+    conn->newest = NULL;
+    atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_relaxed);
 }

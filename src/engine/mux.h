@@ -1,60 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/mux.h — submit and wait: requests onto a connection, replies to the slot that is due.
- * Frame and expectation are one step, so a reply can only reach the request that caused it. */
+/* engine/mux.h — many callers on one connection. Whoever finds nobody reading reads for all;
+ * frames that gather go out as one; nobody's reply depends on a thread of the library's. Any
+ * thread that has a part in the connection (pool.h). */
 #ifndef FACI_ENGINE_MUX_H
 #define FACI_ENGINE_MUX_H
 
 #include "engine/conn.h"
-#include "resp/encode.h"
 
 #include <faciliter/error.h>
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-struct faci_request {
-    const struct faci_command *command;
-    const struct faci_arg
-        *args; /* the command's name among them; borrowed until submit returns */
-    size_t n_args;
-    struct faci_sink *sink;   /* gets the reply if it is no error; lives until release or the
-                                 connection's death; NULL: only the slot's own fields matter */
-    uint64_t max_reply_bytes; /* 0: no limit but the reader's own */
+enum {
+    FACI_MUX_FRAME_MAX_BYTES = 16 * 1024, /* a larger request holds up those behind it */
 };
 
-/* Room for one more request without waiting for the oldest. */
-bool faci_mux_has_room(const struct faci_conn *conn);
-
 /*
- * Put a request on the connection and get its slot. Small frames are only gathered: wait() sends
- * them, or the submit that finds more than FACI_CONN_COPY_BYTES of them. An argument over FACI_CONN_COPY_BYTES is sent here, from the caller's memory, while
- * replies that come meanwhile are read.
- * FAC_OK; FAC_E_NOMEM (nothing was added; the connection is good); or what killed the connection.
+ * Put a request on the connection, and wait for its reply until the deadline. `now_ns` is the
+ * time, which the caller knows already.
+ *
+ * FAC_OK and the server's error come with `*out`. FAC_E_TIMEOUT leaves the connection as it is: the
+ * reply will be dropped when it comes. FAC_E_BUSY: too much is under way. FAC_E_NOMEM: nothing was
+ * added, or the value could not be kept. Otherwise, what killed the connection.
+ * `*out_sent`: bytes of the request may have left; false also for one that was refused or removed
+ * in time.
  */
-fac_status faci_mux_submit(struct faci_conn *conn, const struct faci_request *request,
-                           int64_t deadline_ns, struct faci_slot **out, fac_error *err);
-
-/*
- * Send what gathered and read until the slot's reply is complete. The caller then looks at the
- * slot: an error of the server is a reply too (faci_mux_result tells).
- * FAC_OK, or what killed the connection; FAC_E_TIMEOUT kills it too.
- */
-fac_status faci_mux_wait(struct faci_conn *conn, struct faci_slot *slot, int64_t deadline_ns,
-                         fac_error *err);
-
-/* What a DONE slot holds, as a status: FAC_OK, or the server's error. */
-fac_status faci_mux_result(const struct faci_slot *slot, fac_error *err);
-
-/* End the oldest slot, which must be this one and DONE. */
-void faci_mux_release(struct faci_conn *conn, struct faci_slot *slot);
-
-/* submit, wait, result and release for a request without a successor. `*out` is a copy. */
 fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *request,
-                         int64_t deadline_ns, struct faci_slot *out, fac_error *err);
+                         int64_t now_ns, int64_t deadline_ns, struct faci_answer *out,
+                         bool *out_sent, fac_error *err);
 
-/* Look whether an idle connection still stands: pushes that came meanwhile are taken in; its end,
- * or a reply nobody asked for, kills it. Does not wait. */
-bool faci_mux_is_alive(struct faci_conn *conn);
+/* Poison it and let everybody who waits on it go. Any thread. */
+void faci_mux_end(struct faci_conn *conn, fac_status death, int os_errno, const char *text);
+
+/* When the oldest request that has no answer was sent, and when it will have waited too long;
+ * FACI_NEVER_NS: there is none. Nobody may be on the connection. */
+int64_t faci_mux_waits_since(struct faci_conn *conn);
+int64_t faci_mux_stalls_at(struct faci_conn *conn);
+
+/* From an exclusive user to many, and back. Nobody may be on the connection. */
+void faci_mux_begin(struct faci_conn *conn, int64_t now_ns);
 
 #endif

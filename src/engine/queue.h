@@ -16,6 +16,7 @@ struct faci_waiter {
     struct faci_cond wake;
     struct faci_conn *conn; /* what it was given */
     bool may_look;          /* woken to look for itself */
+    bool is_exclusive;      /* wants it alone */
     struct faci_waiter *prev;
     struct faci_waiter *next;
 };

@@ -101,3 +101,12 @@ fac_status faci_server_error(fac_error *err, const char *command, fac_bytes text
     }
     return st;
 }
+
+fac_status faci_answer_status(const struct faci_command *command,
+                              const struct faci_answer *answer, fac_error *err)
+{
+    if (answer->type != FAC_REPLY_ERROR) {
+        return FAC_OK;
+    }
+    return faci_server_error(err, command->name, fac_mem(answer->text, answer->text_len));
+}

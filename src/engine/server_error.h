@@ -3,6 +3,8 @@
 #ifndef FACI_ENGINE_SERVER_ERROR_H
 #define FACI_ENGINE_SERVER_ERROR_H
 
+#include "engine/slot.h"
+
 #include <faciliter/error.h>
 #include <faciliter/value.h>
 
@@ -10,6 +12,10 @@
 
 /* Record what the server answered to `command`, and return the status that it means. */
 fac_status faci_server_error(fac_error *err, const char *command, fac_bytes text);
+
+/* What a command's answer means: FAC_OK, or the server's error. */
+fac_status faci_answer_status(const struct faci_command *command,
+                              const struct faci_answer *answer, fac_error *err);
 
 /* Whether the text's first word is `code`. */
 bool faci_server_error_is(fac_bytes text, const char *code);

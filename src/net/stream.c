@@ -96,7 +96,8 @@ static int open_socket(struct faci_stream *stream, int family)
 /* 0, or the system's error number; ETIMEDOUT at the deadline. */
 static int finish_connect(struct faci_stream *stream, int64_t deadline_ns)
 {
-    if (faci_stream_wait(stream, true, deadline_ns) == FACI_READY_LATE) {
+    if (faci_stream_wait(stream, FACI_READY_READ | FACI_READY_WRITE, deadline_ns) ==
+        FACI_READY_LATE) {
         return ETIMEDOUT;
     }
     int error = 0;
@@ -221,7 +222,7 @@ ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
         if (stream->backstop_ns > 0 && left_ns >= latest_backstop_ns(stream)) {
             n = recv(stream->fd, buf, cap, 0);
         } else if (left_ns == 0 ||
-                   faci_stream_wait(stream, false, deadline_ns) == FACI_READY_LATE) {
+                   faci_stream_wait(stream, FACI_READY_READ, deadline_ns) == FACI_READY_LATE) {
             errno = ETIME;
             return -1;
         } else {
@@ -233,10 +234,13 @@ ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
     }
 }
 
-unsigned faci_stream_wait(struct faci_stream *stream, bool wants_write, int64_t deadline_ns)
+unsigned faci_stream_wait(struct faci_stream *stream, unsigned wants, int64_t deadline_ns)
 {
-    struct pollfd poll_fd = {.fd = stream->fd, .events = POLLIN};
-    if (wants_write) {
+    struct pollfd poll_fd = {.fd = stream->fd};
+    if ((wants & FACI_READY_READ) != 0) {
+        poll_fd.events |= POLLIN;
+    }
+    if ((wants & FACI_READY_WRITE) != 0) {
         poll_fd.events |= POLLOUT;
     }
     for (;;) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* net/stream.h — a connected stream of bytes over TCP or a Unix socket, with absolute deadlines.
- * One thread at a time reads and writes it; any thread may shut it. Never raises SIGPIPE. */
+ * One thread at a time reads it, one at a time writes it; any thread may shut it. Never raises
+ * SIGPIPE. */
 #ifndef FACI_NET_STREAM_H
 #define FACI_NET_STREAM_H
 
@@ -54,9 +55,9 @@ enum faci_ready {
     FACI_READY_WRITE = 2,
 };
 
-/* Wait until it can be read, or written when `wants_write`. A set of enum faci_ready; errors of
- * the stream count as readable and show at the next receive. */
-unsigned faci_stream_wait(struct faci_stream *stream, bool wants_write, int64_t deadline_ns);
+/* Wait until it can be read or written, as `wants` says: both are sets of enum faci_ready. Errors of
+ * the stream count as readable, asked for or not, and show at the next receive. */
+unsigned faci_stream_wait(struct faci_stream *stream, unsigned wants, int64_t deadline_ns);
 
 /* End it for both directions: waiting calls return. Any thread, at any time in its life. */
 void faci_stream_shut(struct faci_stream *stream);

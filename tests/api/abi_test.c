@@ -61,6 +61,11 @@ static const size_t k_options_ends[] = {
     END_OF(fac_options, allocator), /* NOLINT(bugprone-sizeof-expression): a pointer */
     END_OF(fac_options, log),
     END_OF(fac_options, log_context),
+    END_OF(fac_options, max_retries),
+    END_OF(fac_options, breaker),
+    END_OF(fac_options, breaker_open_ms),
+    END_OF(fac_options, reconnect_max_ms),
+    END_OF(fac_options, integrity_check),
 };
 
 /* The struct ends where a protected page begins: one byte read too far is a fault. */
@@ -165,6 +170,21 @@ static const size_t k_stats_ends[] = {
     END_OF(fac_stats, memory_bytes),
     END_OF(fac_stats, memory_evicted),
     END_OF(fac_stats, memory_expired),
+    END_OF(fac_stats, late_replies),
+    END_OF(fac_stats, batches),
+    END_OF(fac_stats, batched_calls),
+    END_OF(fac_stats, reconnects),
+    END_OF(fac_stats, breaker_opens),
+    END_OF(fac_stats, breaker_refusals),
+    END_OF(fac_stats, connections_connecting),
+    END_OF(fac_stats, connections_exclusive),
+    END_OF(fac_stats, breaker_state),
+    END_OF(fac_stats, latency_count),
+    END_OF(fac_stats, latency_p50_us),
+    END_OF(fac_stats, latency_p90_us),
+    END_OF(fac_stats, latency_p99_us),
+    END_OF(fac_stats, latency_p999_us),
+    END_OF(fac_stats, latency_max_us),
 };
 
 static void hit_once(fac_cache *cache)
@@ -214,6 +234,8 @@ static void test_abi__fills_what_it_knows_of_longer_stats(void **state)
     assert_int_equal(stats->size, sizeof(fac_stats));
     assert_int_equal(stats->sets, 1);
     assert_int_equal(stats->memory_entries, 1);
+    assert_int_equal(stats->breaker_state, FAC_BREAKER_CLOSED);
+    assert_int_equal(stats->latency_count, 0);
     fac_cache_close(cache);
 }
 
@@ -224,6 +246,7 @@ static const size_t k_health_ends[] = {
     END_OF(fac_health, version),          END_OF(fac_health, role),
     END_OF(fac_health, endpoint),         END_OF(fac_health, latency_us),
     END_OF(fac_health, connections_idle), END_OF(fac_health, max_connections),
+    END_OF(fac_health, breaker_state),
 };
 
 static void test_abi__fills_shorter_health(void **state)
@@ -261,6 +284,7 @@ static void test_abi__fills_what_it_knows_of_longer_health(void **state)
     assert_int_equal(health->size, sizeof(fac_health));
     assert_string_equal(health->server, "memory");
     assert_string_equal(health->endpoint, "memory");
+    assert_int_equal(health->breaker_state, FAC_BREAKER_CLOSED);
     fac_cache_close(cache);
 }
 

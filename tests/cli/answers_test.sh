@@ -119,6 +119,7 @@ no	absent"
     run 0 health "$@"
     has 'healthy      yes'
     has "server       $backend"
+    has 'breaker      closed'
     run 0 demo "$@" --label here
     has 'here: '
     has 'every answer was right'
@@ -138,6 +139,8 @@ commands_of_any() {
     run 0 stats "$@"
     has 'memory_budget'
     has 'connections_open'
+    has 'connections_connecting 0'
+    has 'breaker_state          closed'
     run 0 config "$@"
     has 'CACHE_BACKEND'
     run 0 config --prefix mine: "$@"
@@ -230,9 +233,12 @@ group_json() {
     run 0 health "$@"
     json healthy=true provider="\"$backend\"" server="\"$backend\"" version role endpoint \
         protocol second_choice=false latency_us connections_open connections_idle \
-        max_connections '!error'
+        max_connections breaker_state='"closed"' '!error'
     run 0 stats "$@"
-    json hits=0 misses=0 errors=0 connects connections_open memory_bytes memory_budget scope
+    json hits=0 misses=0 errors=0 connects connections_open memory_bytes memory_budget scope \
+        late_replies=0 batches batched_calls reconnects=0 breaker_opens=0 breaker_refusals=0 \
+        connections_connecting=0 connections_exclusive breaker_state='"closed"' latency_count \
+        latency_p50_us latency_p90_us latency_p99_us latency_p999_us latency_max_us
     run 0 config "$@"
     json settings.0.name='"provider"' settings.0.value settings.0.source settings.0.variable \
         settings.0.help

@@ -7,7 +7,7 @@ PACKAGES_BUILD=(cmake ninja-build gcc libc6-dev)
 # "where they are installed": a fresh machine has none, so demo and test bring both.
 PACKAGES_SERVERS=(redis-server valkey-server)
 PACKAGES_DEMO=("${PACKAGES_BUILD[@]}" "${PACKAGES_SERVERS[@]}")
-PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base)
+PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base python3)
 PACKAGES_VALGRIND=("${PACKAGES_TEST[@]}" valgrind libc6-dbg)
 PACKAGES_COVERAGE=("${PACKAGES_TEST[@]}" gcovr)
 PACKAGES_PLANTED=("${PACKAGES_TEST[@]}" patch)

@@ -49,6 +49,28 @@ static void test_abi__shorter_options_inherit_the_rest(void **state)
     faci_config_free(config);
 }
 
+/* A header without what came after `log_context`. Zero would be a value of two of those fields:
+ * no retries, no check. */
+static void test_abi__options_from_before_the_breaker_inherit_it(void **state)
+{
+    (void)state;
+    scene_clear_environment();
+    scene_setenv("REDIS_INTEGRITY_CHECK", "100");
+    fac_options options;
+    memset(&options, 0xa5, sizeof(options));
+    fac_options_init_size(&options, offsetof(fac_options, max_retries));
+    struct faci_config *config = NULL;
+    fac_error err;
+    assert_status(faci_config_resolve(&options, &config, &err), FAC_OK, &err);
+    const struct faci_settings *settings = &config->choices[0];
+    assert_int_equal(settings->max_retries, 2);
+    assert_true(settings->breaker);
+    assert_int_equal(settings->breaker_open_ms, 1000);
+    assert_int_equal(settings->reconnect_max_ms, 2000);
+    assert_int_equal(settings->integrity_check, 100);
+    faci_config_free(config);
+}
+
 /* No header has such a size; half a pointer must not be followed all the same. */
 static void test_abi__a_field_cut_in_two_is_missing(void **state)
 {
@@ -146,6 +168,11 @@ static void test_set__writes_each_field(void **state)
     assert_status(fac_options_set(&options, "max_connections", "3", &err), FAC_OK, &err);
     assert_status(fac_options_set(&options, "retry_on_timeout", "no", &err), FAC_OK, &err);
     assert_status(fac_options_set(&options, "memory_bytes", "1GiB", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "max_retries", "0", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "breaker", "off", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "breaker_open", "0.01", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "reconnect_max", "60", &err), FAC_OK, &err);
+    assert_status(fac_options_set(&options, "integrity_check", "0", &err), FAC_OK, &err);
     assert_int_equal(options.provider, FAC_VALKEY);
     assert_int_equal(options.port, 1);
     assert_int_equal(options.db, 0);
@@ -161,6 +188,11 @@ static void test_set__writes_each_field(void **state)
     assert_int_equal(options.max_connections, 3);
     assert_int_equal(options.retry_on_timeout, FAC_NO);
     assert_int_equal(options.memory_bytes, 1073741824);
+    assert_int_equal(options.max_retries, 0);
+    assert_int_equal(options.breaker, FAC_NO);
+    assert_int_equal(options.breaker_open_ms, 10);
+    assert_int_equal(options.reconnect_max_ms, 60000);
+    assert_int_equal(options.integrity_check, 0);
     assert_status(fac_options_set(&options, "retry_on_timeout", "TRUE", &err), FAC_OK, &err);
     assert_int_equal(options.retry_on_timeout, FAC_YES);
 }
@@ -278,7 +310,12 @@ static void test_describe__tells_value_and_source_in_table_order(void **state)
                                      "ttl=none (option)\n"
                                      "max_connections=50 (default)\n"
                                      "timeout=0.25 (environment REDIS_TIMEOUT)\n"
-                                     "retry_on_timeout=true (default)\n");
+                                     "retry_on_timeout=true (default)\n"
+                                     "max_retries=2 (default)\n"
+                                     "breaker=true (default)\n"
+                                     "breaker_open=1 (default)\n"
+                                     "reconnect_max=2 (default)\n"
+                                     "integrity_check=0 (default)\n");
 }
 
 static void test_describe__shows_the_parts_of_a_url(void **state)
@@ -485,6 +522,7 @@ static void test_secret__is_overwritten_before_it_is_freed(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_abi__init_writes_only_the_callers_bytes),
     KIT_TEST(test_abi__shorter_options_inherit_the_rest),
+    KIT_TEST(test_abi__options_from_before_the_breaker_inherit_it),
     KIT_TEST(test_abi__a_field_cut_in_two_is_missing),
     KIT_TEST(test_abi__a_newer_header_may_set_nothing_unknown),
     KIT_TEST(test_abi__a_size_that_cannot_be_is_invalid),

@@ -79,6 +79,19 @@ static void test_refusal__bad_values_name_variable_value_and_range(void **state)
          "REDIS_RETRY_ON_TIMEOUT: \"perhaps\"", "true, false, yes, no"},
         {{{"REDIS_MAX_CONNECTIONS=0"}, {NULL}}, CONFIG, "REDIS_MAX_CONNECTIONS", "1 to 10000"},
         {{{"REDIS_MAX_CONNECTIONS=10001"}, {NULL}}, CONFIG, "REDIS_MAX_CONNECTIONS", "10000"},
+        {{{"REDIS_MAX_RETRIES=-1"}, {NULL}}, CONFIG, "REDIS_MAX_RETRIES: \"-1\"", "0 to 10"},
+        {{{"REDIS_MAX_RETRIES=11"}, {NULL}}, CONFIG, "REDIS_MAX_RETRIES: \"11\"", "0 to 10"},
+        {{{"REDIS_BREAKER=auto"}, {NULL}}, CONFIG, "REDIS_BREAKER: \"auto\"", "true, false"},
+        {{{"REDIS_BREAKER_OPEN=0"}, {NULL}}, CONFIG, "REDIS_BREAKER_OPEN", "0.01 to 60 seconds"},
+        {{{"REDIS_BREAKER_OPEN=0.009"}, {NULL}}, CONFIG, "REDIS_BREAKER_OPEN", "0.01 to 60"},
+        {{{"REDIS_BREAKER_OPEN=60.001"}, {NULL}}, CONFIG, "REDIS_BREAKER_OPEN", "0.01 to 60"},
+        {{{"REDIS_RECONNECT_MAX=0.049"}, {NULL}}, CONFIG, "REDIS_RECONNECT_MAX", "0.05 to 60"},
+        {{{"REDIS_RECONNECT_MAX=61"}, {NULL}}, CONFIG, "REDIS_RECONNECT_MAX", "0.05 to 60"},
+        {{{"VALKEY_HOST=v", "REDIS_RECONNECT_MAX=x"}, {NULL}}, CONFIG, "REDIS_RECONNECT_MAX",
+         "0.05 to 60"},
+        {{{"REDIS_INTEGRITY_CHECK=-1"}, {NULL}}, CONFIG, "REDIS_INTEGRITY_CHECK", "0 to 1000000"},
+        {{{"REDIS_INTEGRITY_CHECK=1000001"}, {NULL}}, CONFIG, "REDIS_INTEGRITY_CHECK",
+         "0 to 1000000"},
         {{{"CACHE_BACKEND=memory", "CACHE_MEMORY_BYTES=65535"}, {NULL}}, CONFIG,
          "CACHE_MEMORY_BYTES: \"65535\"", "65536 to 1099511627776"},
         {{{"CACHE_BACKEND=memory", "CACHE_MEMORY_BYTES=1025GiB"}, {NULL}}, CONFIG,
@@ -167,14 +180,16 @@ static void test_refusal__bad_fields_name_the_field(void **state)
     char long_text[5000];
     memset(long_text, 'a', sizeof(long_text) - 1);
     long_text[sizeof(long_text) - 1] = '\0';
-    fac_options o[20];
+    fac_options o[29];
     static const char *const k_names[] = {
         "options.port", "options.port", "options.db", "options.db", "options.ttl_ms",
         "options.ttl_ms", "options.max_connections", "options.timeout_ms",
         "options.retry_on_timeout", "options.provider", "options.memory_bytes",
         "options.memory_bytes", "options.host", "options.host", "options.unix_socket",
         "options.prefix", "options.open", "options.url", "options.password_file",
-        "options.password",
+        "options.password", "options.max_retries", "options.max_retries", "options.breaker",
+        "options.breaker_open_ms", "options.breaker_open_ms", "options.reconnect_max_ms",
+        "options.reconnect_max_ms", "options.integrity_check", "options.integrity_check",
     };
     for (size_t i = 0; i < KIT_COUNT(o); i++) {
         fac_options_init(&o[i]);
@@ -199,6 +214,15 @@ static void test_refusal__bad_fields_name_the_field(void **state)
     o[17].url = long_text;
     o[18].password_file = "";
     o[19].password = long_text;
+    o[20].max_retries = -2;
+    o[21].max_retries = 11;
+    o[22].breaker = (fac_choice)3;
+    o[23].breaker_open_ms = 9;
+    o[24].breaker_open_ms = 60001;
+    o[25].reconnect_max_ms = 49;
+    o[26].reconnect_max_ms = UINT32_MAX;
+    o[27].integrity_check = -2;
+    o[28].integrity_check = 1000001;
     for (size_t i = 0; i < KIT_COUNT(o); i++) {
         struct faci_config *config = NULL;
         fac_error err = {.message = ""};

@@ -280,6 +280,41 @@ static void test_precedence__everything_else(void **state)
         faci_config_free(config);
     }
 }
+
+/* "retries breaker open reconnect check" */
+static void test_precedence__what_a_failing_server_meets(void **state)
+{
+    (void)state;
+    static const struct {
+        struct scene scene;
+        const char *want;
+    } k_cases[] = {
+        {{{NULL}, {NULL}}, "2 1 1000 2000 0"},
+        {{{"REDIS_MAX_RETRIES=0", "REDIS_BREAKER=no", "REDIS_BREAKER_OPEN=0.01",
+           "REDIS_RECONNECT_MAX=0.05", "REDIS_INTEGRITY_CHECK=1000000"}, {NULL}},
+         "0 0 10 50 1000000"},
+        /* Zeros that a program says are no "inherit". */
+        {{{"REDIS_MAX_RETRIES=10", "REDIS_BREAKER=yes", "REDIS_BREAKER_OPEN=60",
+           "REDIS_RECONNECT_MAX=60", "REDIS_INTEGRITY_CHECK=7"},
+          {"max_retries=0", "breaker=false", "breaker_open=0.5", "reconnect_max=1.25",
+           "integrity_check=0"}}, "0 0 500 1250 0"},
+        {{{"CACHE_BACKEND=valkey", "VALKEY_MAX_RETRIES=3", "REDIS_MAX_RETRIES=4",
+           "REDIS_BREAKER=0", "REDIS_RECONNECT_MAX=4", "VALKEY_INTEGRITY_CHECK=5"}, {NULL}},
+         "3 0 1000 4000 5"},
+        {{{"CACHE_BACKEND=redis", "VALKEY_MAX_RETRIES=3", "VALKEY_BREAKER=0"}, {NULL}},
+         "2 1 1000 2000 0"},
+    };
+    for (size_t i = 0; i < KIT_COUNT(k_cases); i++) {
+        struct faci_config *config = scene_resolve(&k_cases[i].scene);
+        const struct faci_settings *s = &config->choices[0];
+        char got[100];
+        (void)snprintf(got, sizeof(got), "%u %d %u %u %u", (unsigned)s->max_retries,
+                       (int)s->breaker, (unsigned)s->breaker_open_ms,
+                       (unsigned)s->reconnect_max_ms, (unsigned)s->integrity_check);
+        assert_string_equal(got, k_cases[i].want);
+        faci_config_free(config);
+    }
+}
 /* clang-format on */
 
 static void test_precedence__ignores_the_environment_on_demand(void **state)
@@ -347,6 +382,11 @@ static void test_equal__tells_every_setting_apart(void **state)
         {{"REDIS_HOST=r", "REDIS_MAX_CONNECTIONS=1"}, {NULL}},
         {{"REDIS_HOST=r", "REDIS_TIMEOUT=1"}, {NULL}},
         {{"REDIS_HOST=r", "REDIS_RETRY_ON_TIMEOUT=0"}, {NULL}},
+        {{"REDIS_HOST=r", "REDIS_MAX_RETRIES=1"}, {NULL}},
+        {{"REDIS_HOST=r", "REDIS_BREAKER=0"}, {NULL}},
+        {{"REDIS_HOST=r", "REDIS_BREAKER_OPEN=2"}, {NULL}},
+        {{"REDIS_HOST=r", "REDIS_RECONNECT_MAX=3"}, {NULL}},
+        {{"REDIS_HOST=r", "REDIS_INTEGRITY_CHECK=1"}, {NULL}},
         {{"REDIS_HOST=r"}, {"memory_bytes=65536"}},
         {{"REDIS_HOST=r", "CACHE_BACKEND=redis"}, {NULL}},
         {{"REDIS_HOST=r", "CACHE_BACKEND=valkey"}, {NULL}},
@@ -401,6 +441,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_fallback__valkey_inherits_one_by_one),
     KIT_TEST(test_precedence__options_beat_the_environment),
     KIT_TEST(test_precedence__everything_else),
+    KIT_TEST(test_precedence__what_a_failing_server_meets),
     KIT_TEST(test_precedence__ignores_the_environment_on_demand),
     KIT_TEST(test_precedence__no_options_is_the_environment_alone),
     KIT_TEST(test_credentials__one_source_each),

@@ -76,6 +76,31 @@ static void test_backoff__jitter_is_even(void **state)
     }
 }
 
+static void test_backoff__upper_quarter_is_even_too(void **state)
+{
+    (void)state;
+    enum {
+        ROUNDS = 10000,
+        STEP_MS = 400,
+        LEAST_MS = 300
+    };
+    unsigned n_late = 0;
+    bool has_first = false;
+    bool has_last = false;
+    struct faci_backoff backoff;
+    faci_backoff_init(&backoff, STEP_MS, STEP_MS, kit_seed());
+    for (size_t i = 0; i < ROUNDS; i++) {
+        uint32_t pause_ms = faci_backoff_next_upper_ms(&backoff);
+        assert_in_range(pause_ms, LEAST_MS, STEP_MS);
+        n_late += pause_ms > (LEAST_MS + STEP_MS) / 2 ? 1U : 0U;
+        has_first = has_first || pause_ms == LEAST_MS;
+        has_last = has_last || pause_ms == STEP_MS;
+    }
+    assert_true(has_first);
+    assert_true(has_last);
+    assert_in_range(n_late, ROUNDS / 2 * 9 / 10, ROUNDS / 2 * 11 / 10);
+}
+
 static void test_backoff__seeds_differ(void **state)
 {
     (void)state;
@@ -109,6 +134,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_backoff__reaches_the_cap_exactly),
     KIT_TEST(test_backoff__never_overflows),
     KIT_TEST(test_backoff__jitter_is_even),
+    KIT_TEST(test_backoff__upper_quarter_is_even_too),
     KIT_TEST(test_backoff__seeds_differ),
     KIT_TEST(test_backoff__reset_starts_over),
 };

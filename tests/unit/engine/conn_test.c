@@ -22,10 +22,10 @@ static void idle_case(const char *said, bool is_end, bool want_alive)
     rig_begin_script(&rig, script);
     struct faci_conn *conn = rig_connect(&rig);
     rig_expect_get(conn, "k", "a");
-    assert_true(faci_mux_is_alive(conn));
+    assert_true(faci_intake_is_alive(conn));
     kit_gate_open(&gate);
     rig_wait_until(conn, is_end ? POLLRDHUP : POLLIN);
-    assert_int_equal(faci_mux_is_alive(conn), want_alive);
+    assert_int_equal(faci_intake_is_alive(conn), want_alive);
     if (want_alive) {
         rig_expect_get(conn, "k", "served");
     }
@@ -90,7 +90,7 @@ static void test_conn__that_cannot_be_made_names_the_endpoint(void **state)
     assert_status(faci_resolver_new(&rig.memory.hook, rig.config.host, port, &resolver, &err),
                   FAC_OK, &err);
     rig.config.port = port;
-    struct faci_conn *conn = faci_conn_new(&rig.config);
+    struct faci_conn *conn = faci_conn_new(&rig.config, NULL);
     assert_non_null(conn);
     assert_status(faci_connect(conn, resolver, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
     char endpoint[64];
@@ -149,7 +149,7 @@ static void test_conn__handshake_replies_are_checked(void **state)
         struct rig rig;
         rig_begin(&rig, &options);
         rig.config.db = k_cases[i].db;
-        struct faci_conn *conn = faci_conn_new(&rig.config);
+        struct faci_conn *conn = faci_conn_new(&rig.config, NULL);
         assert_non_null(conn);
         fac_error err = {0};
         fac_status st = faci_connect(conn, rig.resolver, rig_soon(), &err);
@@ -185,7 +185,7 @@ static void test_conn__without_memory(void **state)
     while (st != FAC_OK) {
         n++;
         kit_memory_fail(&rig.memory, n, false);
-        struct faci_conn *conn = faci_conn_new(&rig.config);
+        struct faci_conn *conn = faci_conn_new(&rig.config, NULL);
         if (conn != NULL) {
             fac_error err;
             st = faci_connect(conn, rig.resolver, rig_soon(), &err);

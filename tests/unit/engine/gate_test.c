@@ -10,6 +10,10 @@
 
 #define T0 (INT64_C(1000) * 1000 * FACI_NS_PER_MS)
 
+enum {
+    CAP_MS = FACI_GATE_RESTART_CAP_MS
+};
+
 static int64_t at(int64_t ms)
 {
     return T0 + ms * FACI_NS_PER_MS;
@@ -41,7 +45,7 @@ static int64_t fail_again(struct faci_gate *gate)
 static struct faci_gate up_since(int64_t now_ms)
 {
     struct faci_gate gate;
-    faci_gate_init(&gate, kit_seed());
+    faci_gate_init(&gate, CAP_MS, kit_seed());
     assert_true(faci_gate_enter(&gate, at(now_ms), NULL));
     faci_gate_succeed(&gate, at(now_ms));
     return gate;
@@ -51,7 +55,7 @@ static void test_gate__is_open_before_the_first_attempt(void **state)
 {
     (void)state;
     struct faci_gate gate;
-    faci_gate_init(&gate, kit_seed());
+    faci_gate_init(&gate, CAP_MS, kit_seed());
     assert_true(faci_gate_is_down(&gate));
     assert_false(faci_gate_is_doubtful(&gate));
     assert_true(faci_gate_is_open(&gate, T0));
@@ -65,7 +69,7 @@ static void test_gate__start_takes_the_long_steps(void **state)
     (void)state;
     static const uint32_t k_steps[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
     struct faci_gate gate;
-    faci_gate_init(&gate, kit_seed());
+    faci_gate_init(&gate, CAP_MS, kit_seed());
     assert_true(faci_gate_enter(&gate, T0, NULL));
     fail_at(&gate, 0, 0, "first");
     int64_t now_ms = 0;
@@ -142,6 +146,34 @@ static void test_gate__down_takes_the_short_steps(void **state)
         now_ms = fail_again(&gate);
     }
     assert_int_equal(gate.start.step_ms, 0);
+}
+
+/* The cap is the caller's, and even the first step is not over it. */
+static void test_gate__restart_stops_doubling_at_the_given_cap(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t cap_ms;
+        uint32_t steps_ms[4];
+    } k_cases[] = {
+        {50, {50, 50, 50, 50}},
+        {130, {50, 100, 130, 130}},
+        {60000, {50, 100, 200, 400}},
+    };
+    for (size_t i = 0; i < KIT_COUNT(k_cases); i++) {
+        struct faci_gate gate;
+        faci_gate_init(&gate, k_cases[i].cap_ms, kit_seed());
+        assert_true(faci_gate_enter(&gate, T0, NULL));
+        faci_gate_succeed(&gate, T0);
+        fail_at(&gate, 0, 0, "first");
+        for (size_t k = 0; k < KIT_COUNT(k_cases[i].steps_ms); k++) {
+            assert_int_equal(gate.restart.step_ms == 0 ? 50 : gate.restart.step_ms,
+                             k_cases[i].steps_ms[k]);
+            (void)fail_again(&gate);
+        }
+        assert_int_equal(gate.restart.cap_ms, k_cases[i].cap_ms);
+        assert_int_equal(gate.start.cap_ms, 30000);
+    }
 }
 
 static void test_gate__down_to_up(void **state)
@@ -281,7 +313,7 @@ static void test_gate__tells_later_callers_what_failed(void **state)
 {
     (void)state;
     struct faci_gate gate;
-    faci_gate_init(&gate, kit_seed());
+    faci_gate_init(&gate, CAP_MS, kit_seed());
     fac_error cause = why(FAC_E_AUTH, "a wrong password");
     assert_true(faci_gate_enter(&gate, at(0), NULL));
     faci_gate_fail(&gate, at(0), at(0), &cause);
@@ -298,7 +330,7 @@ static void test_gate__a_timeout_is_told_later_as_unavailable(void **state)
 {
     (void)state;
     struct faci_gate gate;
-    faci_gate_init(&gate, kit_seed());
+    faci_gate_init(&gate, CAP_MS, kit_seed());
     fac_error cause = why(FAC_E_TIMEOUT, "cannot connect: timed out");
     assert_true(faci_gate_enter(&gate, at(0), NULL));
     faci_gate_fail(&gate, at(0), at(0), &cause);
@@ -317,6 +349,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_gate__doubtful_is_tried_at_once_by_one),
     KIT_TEST(test_gate__doubtful_to_up),
     KIT_TEST(test_gate__down_takes_the_short_steps),
+    KIT_TEST(test_gate__restart_stops_doubling_at_the_given_cap),
     KIT_TEST(test_gate__down_to_up),
     KIT_TEST(test_gate__closed_until_the_moment_and_for_all_but_one),
     KIT_TEST(test_gate__failures_at_the_same_time_count_once),

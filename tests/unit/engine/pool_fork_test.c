@@ -41,9 +41,9 @@ static char ask(struct faci_conn *conn)
     struct rig_text text = rig_text();
     struct faci_request request = {
         .command = &k_faci_get, .args = args, .n_args = 2, .sink = &text.sink};
-    struct faci_slot slot;
+    struct faci_answer slot;
     fac_error err;
-    fac_status st = faci_mux_call(conn, &request, rig_soon(), &slot, &err);
+    fac_status st = faci_pipeline_call(conn, &request, rig_soon(), &slot, &err);
     return st == FAC_OK ? text.text[0] : '?';
 }
 
@@ -51,8 +51,7 @@ static char ask_pool(struct faci_pool *pool)
 {
     struct faci_conn *conn = NULL;
     fac_error err;
-    if (faci_pool_checkout(pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(), rig_soon(), &conn,
-                           &err) != FAC_OK) {
+    if (rig_checkout(pool, RIG_ANY, faci_clock_now_ns(), rig_soon(), &conn, &err) != FAC_OK) {
         return '?';
     }
     char answer = ask(conn);
@@ -185,9 +184,9 @@ static void test_pool_fork__what_is_lent_does_not_count_in_the_child(void **stat
     struct faci_conn *lent[2] = {NULL};
     fac_error err;
     for (size_t i = 0; i < 2; i++) {
-        assert_status(faci_pool_checkout(&scene.pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(),
-                                         rig_soon(), &lent[i], &err),
-                      FAC_OK, &err);
+        assert_status(
+            rig_checkout(&scene.pool, RIG_ANY, faci_clock_now_ns(), rig_soon(), &lent[i], &err),
+            FAC_OK, &err);
     }
     struct kit_threads *waiter = kit_threads_start(1, wait_for_one, &scene.pool);
     struct faci_pool_counts counts = {0};
@@ -243,9 +242,9 @@ static void test_pool_fork__no_lock_is_taken_along(void **state)
     begin(&scene);
     struct faci_conn *lent = NULL;
     fac_error err;
-    assert_status(faci_pool_checkout(&scene.pool, FACI_CHECKOUT_ANY, faci_clock_now_ns(),
-                                     rig_soon(), &lent, &err),
-                  FAC_OK, &err);
+    assert_status(
+        rig_checkout(&scene.pool, RIG_ANY, faci_clock_now_ns(), rig_soon(), &lent, &err),
+        FAC_OK, &err);
     struct holder holder = {.pool = &scene.pool, .stream = &lent->stream};
     struct kit_threads *threads = kit_threads_start(2, hold_pool_or_stream, &holder);
     bool is_right = true;

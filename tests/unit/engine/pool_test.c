@@ -27,15 +27,15 @@ static void end(struct scene *scene)
     rig_end(&scene->rig);
 }
 
-static fac_status try_checkout(struct faci_pool *pool, enum faci_checkout how,
-                               int64_t within_ms, struct faci_conn **out, fac_error *err)
+static fac_status try_checkout(struct faci_pool *pool, enum rig_checkout how, int64_t within_ms,
+                               struct faci_conn **out, fac_error *err)
 {
     int64_t now_ns = faci_clock_now_ns();
-    return faci_pool_checkout(pool, how, now_ns,
-                              faci_clock_after_ms(now_ns, (uint64_t)within_ms), out, err);
+    return rig_checkout(pool, how, now_ns, faci_clock_after_ms(now_ns, (uint64_t)within_ms),
+                        out, err);
 }
 
-static struct faci_conn *checkout(struct faci_pool *pool, enum faci_checkout how)
+static struct faci_conn *checkout(struct faci_pool *pool, enum rig_checkout how)
 {
     struct faci_conn *conn = NULL;
     fac_error err;
@@ -68,8 +68,7 @@ static void use_often(size_t index, void *context)
     for (size_t i = 0; i < n_rounds; i++) {
         struct faci_conn *conn = NULL;
         fac_error err;
-        if (try_checkout(crowd->pool, FACI_CHECKOUT_ANY, RIG_TIMEOUT_MS, &conn, &err) !=
-            FAC_OK) {
+        if (try_checkout(crowd->pool, RIG_ANY, RIG_TIMEOUT_MS, &conn, &err) != FAC_OK) {
             (void)atomic_fetch_add(&crowd->n_wrong, 1U);
             return;
         }
@@ -103,20 +102,20 @@ static void test_pool__lends_the_last_one_used_first(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 4);
-    struct faci_conn *a = checkout(&scene.pool, FACI_CHECKOUT_ANY);
-    struct faci_conn *b = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *a = checkout(&scene.pool, RIG_ANY);
+    struct faci_conn *b = checkout(&scene.pool, RIG_ANY);
     assert_ptr_not_equal(a, b);
     faci_pool_give_back(&scene.pool, a);
     faci_pool_give_back(&scene.pool, b);
     assert_int_equal(counts_of(&scene.pool).idle, 2);
-    assert_ptr_equal(checkout(&scene.pool, FACI_CHECKOUT_ANY), b);
-    assert_ptr_equal(checkout(&scene.pool, FACI_CHECKOUT_CHECKED), a);
+    assert_ptr_equal(checkout(&scene.pool, RIG_ANY), b);
+    assert_ptr_equal(checkout(&scene.pool, RIG_CHECKED), a);
     /* One that is to be new is new while there is a place, and any of them when there is none. */
     faci_pool_give_back(&scene.pool, a);
-    struct faci_conn *c = checkout(&scene.pool, FACI_CHECKOUT_NEW);
-    struct faci_conn *d = checkout(&scene.pool, FACI_CHECKOUT_NEW);
+    struct faci_conn *c = checkout(&scene.pool, RIG_NEW);
+    struct faci_conn *d = checkout(&scene.pool, RIG_NEW);
     assert_true(c != a && d != a);
-    assert_ptr_equal(checkout(&scene.pool, FACI_CHECKOUT_NEW), a);
+    assert_ptr_equal(checkout(&scene.pool, RIG_NEW), a);
     assert_int_equal(kit_stub_connections(scene.rig.stub), 4);
     assert_int_equal(counts_of(&scene.pool).connects, 4);
     faci_pool_give_back(&scene.pool, a);
@@ -131,11 +130,11 @@ static void test_pool__takes_back_only_what_can_be_used(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 1);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "a test");
     faci_pool_give_back(&scene.pool, conn);
     assert_int_equal(counts_of(&scene.pool).open, 0);
-    conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    conn = checkout(&scene.pool, RIG_ANY);
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, "k", NULL);
     assert_int_equal(slot->state, FACI_SLOT_WAITING);
     faci_pool_give_back(&scene.pool, conn); /* a reply may still come on it */
@@ -172,8 +171,8 @@ static void stand_in_line(size_t index, void *context)
     struct faci_conn *conn = NULL;
     fac_error err;
     faci_error_clear(&err);
-    queue->status[self->place] = try_checkout(queue->pool, FACI_CHECKOUT_ANY, queue->within_ms,
-                                              &conn, &err);
+    queue->status[self->place] = try_checkout(queue->pool, RIG_ANY, queue->within_ms, &conn,
+                                              &err);
     memcpy(queue->message[self->place], err.message, sizeof(err.message));
     queue->order[self->place] = atomic_fetch_add(&queue->n_served, 1U) + 1;
     if (conn != NULL) {
@@ -211,7 +210,7 @@ static void test_pool__hands_over_in_the_order_of_coming(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 1);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct line line;
     line_up(&line, &scene.pool, QUEUE_MAX);
     faci_pool_give_back(&scene.pool, conn);
@@ -230,7 +229,7 @@ static void test_pool__a_death_is_a_place_for_the_first_in_line(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 1);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct line line;
     line_up(&line, &scene.pool, 4);
     faci_conn_poison(conn, FAC_E_UNAVAILABLE, 0, "a test");
@@ -250,7 +249,7 @@ static void test_pool__a_place_is_not_lost_without_memory(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 1);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct line line;
     line_up(&line, &scene.pool, 3);
     int64_t before_ms = kit_now_ms();
@@ -272,13 +271,13 @@ static void test_pool__too_many_in_line_are_told_at_once(void **state)
     begin(&scene, rig_echo, NULL, 1);
     assert_int_equal(scene.pool.max_waiters, FACI_POOL_WAITERS_MAX);
     scene.pool.max_waiters = 2;
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct line line;
     line_up(&line, &scene.pool, 2);
     struct faci_conn *none = NULL;
     fac_error err;
     for (int i = 0; i < 3; i++) {
-        assert_status(try_checkout(&scene.pool, FACI_CHECKOUT_ANY, RIG_TIMEOUT_MS, &none, &err),
+        assert_status(try_checkout(&scene.pool, RIG_ANY, RIG_TIMEOUT_MS, &none, &err),
                       FAC_E_BUSY, &err);
         assert_null(none);
     }
@@ -286,7 +285,7 @@ static void test_pool__too_many_in_line_are_told_at_once(void **state)
     disperse(&line);
     assert_int_equal(line.queue.status[0], FAC_OK);
     assert_int_equal(line.queue.status[1], FAC_OK);
-    faci_pool_give_back(&scene.pool, checkout(&scene.pool, FACI_CHECKOUT_ANY));
+    faci_pool_give_back(&scene.pool, checkout(&scene.pool, RIG_ANY));
     end(&scene);
 }
 
@@ -295,14 +294,13 @@ static void test_pool__waits_no_longer_than_its_deadline(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 1);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct faci_conn *none = NULL;
     fac_error err;
     int64_t before_ms = kit_now_ms();
-    assert_status(try_checkout(&scene.pool, FACI_CHECKOUT_ANY, 80, &none, &err), FAC_E_TIMEOUT,
-                  &err);
+    assert_status(try_checkout(&scene.pool, RIG_ANY, 80, &none, &err), FAC_E_TIMEOUT, &err);
     assert_in_range(kit_now_ms() - before_ms, 79, 80 + kit_margin_ms());
-    assert_contains(err.message, "all 1 are in use");
+    assert_contains(err.message, "1 of at most 1 stand");
     assert_int_equal(counts_of(&scene.pool).waiting, 0);
     /* Who left the line is not given anything any more. */
     faci_pool_give_back(&scene.pool, conn);
@@ -329,7 +327,7 @@ static void test_pool__waiters_are_told_when_the_server_goes_down(void **state)
     struct scene scene;
     begin(&scene, one_only, &gate, 1);
     /* The stub answers the handshake on its own; the command afterwards is of no interest. */
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     struct line line;
     line_up(&line, &scene.pool, 6);
     int64_t before_ms = kit_now_ms();
@@ -374,7 +372,7 @@ static void test_pool__close_wakes_everybody(void **state)
     scene.rig.config.max_connections = 2;
     fac_error err;
     assert_status(faci_pool_init(&scene.pool, &scene.rig.config, &err), FAC_OK, &err);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     /* One hangs in its handshake, the others in the queue. */
     struct line connecting = {.queue = {.pool = &scene.pool, .within_ms = RIG_TIMEOUT_MS}};
     connecting.each[0] = (struct one_of_queue){&connecting.queue, 0};
@@ -394,10 +392,9 @@ static void test_pool__close_wakes_everybody(void **state)
     }
     /* What is lent has ended for its borrower, too. */
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, "k", NULL);
-    assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
+    assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_E_UNAVAILABLE, &err);
     faci_pool_give_back(&scene.pool, conn);
-    assert_status(try_checkout(&scene.pool, FACI_CHECKOUT_ANY, 1000, &conn, &err), FAC_E_CLOSED,
-                  &err);
+    assert_status(try_checkout(&scene.pool, RIG_ANY, 1000, &conn, &err), FAC_E_CLOSED, &err);
     faci_pool_close(&scene.pool);
     assert_int_equal(counts_of(&scene.pool).open, 0);
     end(&scene);
@@ -427,7 +424,7 @@ static void test_pool__looks_at_what_was_idle_for_long(void **state)
     kit_gate_init(&gate);
     struct scene scene;
     begin(&scene, talks_out_of_turn, &gate, 2);
-    struct faci_conn *conn = checkout(&scene.pool, FACI_CHECKOUT_ANY);
+    struct faci_conn *conn = checkout(&scene.pool, RIG_ANY);
     rig_expect_get(conn, "k", "a");
     faci_pool_give_back(&scene.pool, conn);
     kit_gate_open(&gate);
@@ -435,9 +432,8 @@ static void test_pool__looks_at_what_was_idle_for_long(void **state)
     /* More than a second later, as far as the pool is told. */
     int64_t now_ns = faci_clock_after_ms(faci_clock_now_ns(), 1500);
     fac_error err;
-    assert_status(
-        faci_pool_checkout(&scene.pool, FACI_CHECKOUT_ANY, now_ns, rig_soon(), &conn, &err),
-        FAC_OK, &err);
+    assert_status(rig_checkout(&scene.pool, RIG_ANY, now_ns, rig_soon(), &conn, &err), FAC_OK,
+                  &err);
     rig_expect_get(conn, "fresh", "fresh");
     faci_pool_give_back(&scene.pool, conn);
     assert_int_equal(kit_stub_connections(scene.rig.stub), 2);

@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "engine/conn.h"
 #include "engine/connect.h"
-#include "engine/mux.h"
+#include "engine/intake.h"
+#include "engine/pipeline.h"
+#include "engine/pool.h"
 
 #include "kit/kit.h"
 #include "kit/memory.h"
@@ -73,7 +75,7 @@ static inline void rig_end(struct rig *rig)
 
 static inline struct faci_conn *rig_connect(struct rig *rig)
 {
-    struct faci_conn *conn = faci_conn_new(&rig->config);
+    struct faci_conn *conn = faci_conn_new(&rig->config, NULL);
     assert_non_null(conn);
     fac_error err;
     assert_status(faci_connect(conn, rig->resolver, rig_soon(), &err), FAC_OK, &err);
@@ -93,6 +95,29 @@ static inline struct faci_arg rig_arg(const char *text)
     return (struct faci_arg){{NULL, 0}, fac_str(text)};
 }
 
+/* How a connection is asked for. */
+enum rig_checkout {
+    RIG_ANY,     /* an idle one is fine; looked at first when idle for long */
+    RIG_CHECKED, /* an idle one is looked at first, however short it was idle */
+    RIG_NEW,     /* an attempt has just waited in vain */
+};
+
+static inline fac_status rig_checkout(struct faci_pool *pool, enum rig_checkout how,
+                                      int64_t now_ns, int64_t deadline_ns,
+                                      struct faci_conn **out, fac_error *err)
+{
+    struct faci_lease lease = {.now_ns = now_ns,
+                               .deadline_ns = deadline_ns,
+                               .since_ns = how == RIG_NEW ? now_ns : 0,
+                               .is_patient = how == RIG_NEW,
+                               .is_checked = how == RIG_CHECKED};
+    fac_status st = faci_pool_checkout(pool, &lease, err);
+    if (st == FAC_OK) {
+        *out = lease.conn;
+    }
+    return st;
+}
+
 /* "COMMAND key" gathered on the connection. */
 static inline fac_status rig_try_submit(struct faci_conn *conn,
                                         const struct faci_command *command, const char *key,
@@ -101,7 +126,7 @@ static inline fac_status rig_try_submit(struct faci_conn *conn,
 {
     const struct faci_arg args[] = {rig_arg(command->name), rig_arg(key)};
     struct faci_request request = {.command = command, .args = args, .n_args = 2, .sink = sink};
-    return faci_mux_submit(conn, &request, rig_soon(), out, err);
+    return faci_pipeline_submit(conn, &request, rig_soon(), out, err);
 }
 
 static inline struct faci_slot *rig_submit(struct faci_conn *conn,
@@ -160,8 +185,8 @@ static inline void rig_expect_get(struct faci_conn *conn, const char *key, const
     struct rig_text text = rig_text();
     struct faci_slot *slot = rig_submit(conn, &k_faci_get, key, &text.sink);
     fac_error err;
-    assert_status(faci_mux_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
-    faci_mux_release(conn, slot);
+    assert_status(faci_pipeline_wait(conn, slot, rig_soon(), &err), FAC_OK, &err);
+    faci_pipeline_release(conn, slot);
     assert_string_equal(text.text, want);
 }
 

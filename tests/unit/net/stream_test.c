@@ -264,11 +264,13 @@ static void test_stream__receive_some_does_not_wait(void **state)
     assert_int_equal(faci_stream_receive_some(&stream, buf, sizeof(buf)), -1);
     assert_int_equal(errno, EAGAIN);
     kit_gate_open(&gate);
-    assert_int_equal(faci_stream_wait(&stream, false, in_ms(SOON_MS)), FACI_READY_READ);
+    assert_int_equal(faci_stream_wait(&stream, FACI_READY_READ, in_ms(SOON_MS)),
+                     FACI_READY_READ);
     assert_int_equal(faci_stream_receive_some(&stream, buf, sizeof(buf)), 5);
     assert_memory_equal(buf, "later", 5);
-    assert_int_equal(faci_stream_wait(&stream, true, in_ms(SOON_MS)), FACI_READY_WRITE);
-    assert_int_equal(faci_stream_wait(&stream, false, in_ms(0)), FACI_READY_LATE);
+    assert_int_equal(faci_stream_wait(&stream, FACI_READY_WRITE, in_ms(SOON_MS)),
+                     FACI_READY_WRITE);
+    assert_int_equal(faci_stream_wait(&stream, FACI_READY_READ, in_ms(0)), FACI_READY_LATE);
     faci_stream_fini(&stream);
     kit_stub_stop(stub);
     kit_gate_fini(&gate);

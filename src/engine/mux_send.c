@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* engine/mux_send.c — frames that gathered leave as one.
+ *
+ * Design notes. One caller at a time has the sender's token. What it sends is apart from what
+ * gathers meanwhile, so nobody waits to append. What the kernel does not take stays for the next
+ * one who has the token. */
+#include "engine/mux_send.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "engine/mux.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    NEAR_US = 150,               /* a shorter round trip is not worth a send of one's own */
+    GATHER_ENOUGH_BYTES = 16384, /* more is sent at once */
+    KEEP_BYTES = 64 * 1024,      /* of a send buffer that has nothing to send */
+};
+
+bool faci_mux_is_far(const struct faci_conn *conn)
+{
+    int64_t ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
+    return ns == 0 || ns > (int64_t)NEAR_US * 1000;
+}
+
+/* Whether what gathered must leave now: the reader would not come to it soon. */
+bool faci_mux_is_send_due_locked(const struct faci_conn *conn)
+{
+    size_t len = faci_buf_len(&conn->tx);
+    return len > 0 && (faci_mux_flushed(conn) == conn->n_answered ||
+                       len >= GATHER_ENOUGH_BYTES || faci_mux_is_far(conn));
+}
+
+/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
+bool faci_mux_may_gather_more(const struct faci_conn *conn)
+{
+    return !faci_mux_is_far(conn) &&
+           atomic_load_explicit(&conn->users, memory_order_relaxed) > 1;
+}
+
+/* The frames of those who left before it was sent are taken out; their slots stay, to be skipped. */
+static void mark_batch_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
+{
+    unsigned char *from = conn->tx.data + conn->tx.begin;
+    unsigned char *to = from;
+    uint64_t n = conn->n_appended - faci_mux_flushed(conn);
+    for (uint64_t i = 0; i < n; i++) {
+        struct faci_slot *slot = faci_line_take_unsent(&conn->line);
+        slot->sent_ns = now_ns;
+        if (conn->n_cancelled > 0) {
+            bool is_gone = faci_slot_state(slot) == FACI_SLOT_CANCELLED;
+            if (!is_gone) {
+                memmove(to, from, slot->frame_bytes);
+                to += slot->frame_bytes;
+            }
+            from += slot->frame_bytes;
+            conn->tx.end -= is_gone ? slot->frame_bytes : 0U;
+        }
+    }
+    if (conn->tally != NULL) {
+        atomic_fetch_add_explicit(&conn->tally->batches, 1U, memory_order_relaxed);
+        atomic_fetch_add_explicit(&conn->tally->batched, n - conn->n_cancelled,
+                                  memory_order_relaxed);
+    }
+    conn->n_cancelled = 0;
+}
+
+/* What gathered becomes what is being sent. The sender's token is had, and nothing is left over. */
+static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
+{
+    faci_assert(faci_buf_len(&conn->out) == 0);
+    if (conn->timed_seq == 0) {
+        conn->timed_seq = faci_mux_flushed(conn) + 1;
+        conn->timed_ns = now_ns;
+    }
+    if (faci_mux_flushed(conn) == conn->n_answered) {
+        atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
+    }
+    mark_batch_locked(conn, now_ns);
+    struct faci_buf loaded = conn->tx;
+    conn->tx = conn->out;
+    conn->out = loaded;
+    atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_release);
+}
+
+/* True: the caller is the sender now, and calls faci_mux_send_loaded(). */
+bool faci_mux_become_sender_locked(struct faci_conn *conn, int64_t now_ns)
+{
+    if (conn->has_sender) {
+        return false;
+    }
+    conn->has_sender = true;
+    if (!atomic_load_explicit(&conn->has_rest, memory_order_relaxed)) {
+        load_locked(conn, now_ns);
+    }
+    atomic_store_explicit(&conn->has_rest, false, memory_order_relaxed);
+    return true;
+}
+
+/* Whether the kernel took all of it. */
+static bool send_out(struct faci_conn *conn)
+{
+    while (faci_buf_len(&conn->out) > 0) {
+        struct iovec part = {.iov_base = conn->out.data + conn->out.begin,
+                             .iov_len = faci_buf_len(&conn->out)};
+        ssize_t n = faci_stream_send_some(&conn->stream, &part, 1);
+        if (n < 0 && errno != EAGAIN) {
+            faci_mux_end(conn, FAC_E_UNAVAILABLE, errno, "the connection was lost");
+        }
+        if (n < 0) {
+            return false;
+        }
+        faci_buf_consume(&conn->out, (size_t)n);
+    }
+    return true;
+}
+
+/* The sender sends what it loaded, and what gathered meanwhile if that should not wait. True: a
+ * rest is left, which somebody has to send when the kernel takes it. */
+bool faci_mux_send_loaded(struct faci_conn *conn)
+{
+    bool goes_on = true;
+    bool is_all_sent = true;
+    while (goes_on) {
+        is_all_sent = send_out(conn);
+        faci_mutex_lock(&conn->lock);
+        goes_on = is_all_sent && faci_mux_is_send_due_locked(conn);
+        if (goes_on) {
+            load_locked(conn, faci_clock_now_ns());
+        } else {
+            atomic_store_explicit(&conn->has_rest, !is_all_sent, memory_order_relaxed);
+            conn->has_sender = false;
+            faci_buf_shrink(&conn->out, KEEP_BYTES);
+            faci_buf_shrink(&conn->tx, KEEP_BYTES);
+        }
+        faci_mutex_unlock(&conn->lock);
+    }
+    return !is_all_sent;
+}
+
+/* The kernel takes bytes again: go on where the last sender stopped. True: a rest is left. */
+bool faci_mux_send_rest(struct faci_conn *conn)
+{
+    faci_mutex_lock(&conn->lock);
+    bool sends = atomic_load_explicit(&conn->has_rest, memory_order_relaxed) &&
+                 faci_mux_become_sender_locked(conn, faci_clock_now_ns());
+    faci_mutex_unlock(&conn->lock);
+    return sends && faci_mux_send_loaded(conn);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* kit/procwatch.c — /proc/self/fd counted, /proc/self/status read. */
+#include "kit/procwatch.h"
+
+#include "kit/kit.h"
+#include "kit/wait.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BACK_WITHIN_MS = 5000
+};
+
+static size_t count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    size_t n = 0;
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        n += entry->d_name[0] != '.' ? 1 : 0;
+    }
+    (void)closedir(dir);
+    return n - 1; /* without the one that looked */
+}
+
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+/* With the first thread of a process come things that stay: ThreadSanitizer's own thread is one. */
+static void start_the_first_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0) {
+        (void)pthread_join(thread, NULL);
+    }
+}
+
+struct kit_procwatch kit_procwatch_take(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, start_the_first_thread);
+    struct kit_procwatch watch = {.n_fds = count_fds()};
+    FILE *status = fopen("/proc/self/status", "re");
+    assert_non_null(status);
+    char line[256];
+    while (fgets(line, sizeof(line), status) != NULL) {
+        if (strncmp(line, "Threads:", 8) == 0) {
+            watch.n_threads = strtoul(line + 8, NULL, 10);
+        } else if (strncmp(line, "VmRSS:", 6) == 0) {
+            watch.rss_bytes = strtoul(line + 6, NULL, 10) * 1024;
+        }
+    }
+    (void)fclose(status);
+    assert_true(watch.n_threads > 0 && watch.rss_bytes > 0);
+    return watch;
+}
+
+void kit_procwatch_assert_back(const struct kit_procwatch *before, size_t rss_slack_bytes)
+{
+    /* A thread that was joined may still be seen for a moment. */
+    int64_t give_up_at_ms = kit_now_ms() + BACK_WITHIN_MS;
+    struct kit_procwatch now = kit_procwatch_take();
+    while ((now.n_fds > before->n_fds || now.n_threads > before->n_threads) &&
+           kit_now_ms() < give_up_at_ms) {
+        kit_nap();
+        now = kit_procwatch_take();
+    }
+    if (now.n_fds != before->n_fds || now.n_threads != before->n_threads ||
+        now.rss_bytes > before->rss_bytes + rss_slack_bytes) {
+        fail_msg("descriptors %zu -> %zu, threads %zu -> %zu, memory %zu -> %zu KiB",
+                 before->n_fds, now.n_fds, before->n_threads, now.n_threads,
+                 before->rss_bytes / 1024, now.rss_bytes / 1024);
+    }
+}
