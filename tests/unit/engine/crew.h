@@ -88,7 +88,8 @@ static inline void crew_peer_gated(struct kit_stub_conn *conn, void *context)
 static inline void crew_peer_silent(struct kit_stub_conn *conn, void *context)
 {
     (void)context;
-    kit_stub_drain(conn);
+    while (kit_stub_next(conn) != NULL) {
+    }
 }
 
 /* --- The connection -------------------------------------------------------------------------- */

@@ -22,8 +22,8 @@ static void test_mux__frames_that_gather_leave_as_one(void **state)
     for (size_t i = 0; i < KIT_COUNT(calls); i++) {
         calls[i] = crew_call(&crew, k_keys[i], CREW_LONG_MS);
         crew_start(&calls[i]);
+        KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") == 1);
     }
-    KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") == 1);
     assert_int_equal(atomic_load(&crew.tally.batched) - batched, 1);
     kit_gate_open(&crew.gates[0]);
     for (size_t i = 0; i < KIT_COUNT(calls); i++) {
@@ -89,6 +89,7 @@ static void test_mux__a_frame_that_was_not_sent_is_taken_back(void **state)
     struct crew_call gone = crew_call(&crew, "gone", CREW_SHORT_MS);
     struct crew_call behind = crew_call(&crew, "behind", CREW_LONG_MS);
     crew_start(&lead);
+    KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") == 1);
     crew_start(&before);
     crew_start(&gone);
     crew_start(&behind);
