@@ -239,7 +239,7 @@ static void peer_shifted(struct kit_stub_conn *conn, void *context)
 {
     struct crew *crew = context;
     if (crew_peer_read(crew, conn, 2) && kit_stub_await(conn, &crew->gates[0])) {
-        (void)kit_stub_say(conn, "$5\r\nfirst\r\n$5\r\nother\r\n");
+        (void)kit_stub_say(conn, "$5\r\nfirst\r\n$5\r\n12345\r\n");
         kit_stub_drain(conn);
     }
 }
