@@ -74,6 +74,14 @@ static bool give_up_locked(struct faci_conn *conn, struct call *call, enum faci_
 
 /* --- Reading -------------------------------------------------------------------------------- */
 
+/* The reader says how far it has come. Requests that were taken back are no reason to wait: with
+ * nothing else due, what gathers must leave. */
+static void note_answered_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
+{
+    (void)faci_intake_due(conn);
+    conn->n_answered = conn->n_done;
+}
+
 static void measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
 {
     if (conn->timed_seq == 0 || conn->n_done < conn->timed_seq) {
@@ -143,7 +151,7 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     struct faci_slot *next = NULL;
 
     faci_mutex_lock(&conn->lock);
-    conn->n_answered = conn->n_done;
+    note_answered_locked(conn);
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
     measure_locked(conn, now_ns);
@@ -171,6 +179,7 @@ static void send_gathered(struct call *call)
 {
     struct faci_conn *conn = call->conn;
     faci_mutex_lock(&conn->lock);
+    note_answered_locked(conn);
     bool is_due = faci_mux_flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
     faci_mutex_unlock(&conn->lock);
     if (!is_due) {
