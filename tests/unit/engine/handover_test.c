@@ -165,6 +165,7 @@ void faci_wait_wake(struct faci_wait_word *word, uint32_t bits)
         sleeper->is_woken = sleeper->is_woken ||
                             (sleeper->word == word && (sleeper->bits & bits) != 0);
     }
+    sched_point("woke"); /* they may look before the waker goes on */
 }
 
 /* --- The stream and its peer ----------------------------------------------------------------- */
@@ -484,8 +485,10 @@ static void test_handover__callers_call_again(void **state)
 static void test_handover__some_have_little_time(void **state)
 {
     (void)state;
-    for (unsigned hasty = 1; hasty < 8; hasty++) {
-        struct setting setting = {.n_calls = 1, .can_be_slow = true, .hasty = hasty};
+    static const unsigned k_hasty[] = {1, 3,
+                                       7}; /* which ones does not matter: all come first */
+    for (size_t i = 0; i < KIT_COUNT(k_hasty); i++) {
+        struct setting setting = {.n_calls = 1, .can_be_slow = true, .hasty = k_hasty[i]};
         explore_all(&setting, 3, 2, 2);
     }
 }
@@ -494,7 +497,7 @@ static void test_handover__the_kernel_takes_a_part(void **state)
 {
     (void)state;
     struct setting setting = {.n_calls = 1, .can_send_in_part = true};
-    explore_all(&setting, 3, 3, 1);
+    explore_all(&setting, 3, 2, 1);
     setting.hasty = 1;
     explore_all(&setting, 2, 3, 2);
 }
