@@ -30,7 +30,6 @@
 
 enum {
     ROUND_TRIP_PERIOD_S = 10, /* the shortest of the last one or two counts */
-    REST_SLICE_MS = 5,        /* a sender that must wait looks for its reply meanwhile */
 };
 
 struct call {
@@ -51,11 +50,7 @@ void faci_mux_end(struct faci_conn *conn, fac_status death, int os_errno, const 
     faci_conn_poison(conn, death, os_errno, text);
     faci_stream_shut(&conn->stream);
     faci_mutex_lock(&conn->lock);
-    struct faci_slot_group *group = conn->line.tail.group;
-    do {
-        faci_wait_wake(&group->word, FACI_WAIT_ALL);
-        group = group->next;
-    } while (group != conn->line.tail.group);
+    faci_mux_wake_line_locked(conn);
     faci_mutex_unlock(&conn->lock);
 }
 
@@ -73,6 +68,14 @@ static bool give_up_locked(struct faci_conn *conn, struct call *call, enum faci_
 }
 
 /* --- Reading -------------------------------------------------------------------------------- */
+
+/* The reader says how far it has come. Requests that were taken back are no reason to wait: with
+ * nothing else due, what gathers must leave. */
+static void note_answered_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
+{
+    (void)faci_intake_due(conn);
+    conn->n_answered = conn->n_done;
+}
 
 static void measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
 {
@@ -143,7 +146,7 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     struct faci_slot *next = NULL;
 
     faci_mutex_lock(&conn->lock);
-    conn->n_answered = conn->n_done;
+    note_answered_locked(conn);
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
     measure_locked(conn, now_ns);
@@ -171,6 +174,7 @@ static void send_gathered(struct call *call)
 {
     struct faci_conn *conn = call->conn;
     faci_mutex_lock(&conn->lock);
+    note_answered_locked(conn);
     bool is_due = faci_mux_flushed(conn) == conn->n_answered && faci_buf_len(&conn->tx) > 0;
     faci_mutex_unlock(&conn->lock);
     if (!is_due) {
@@ -279,21 +283,6 @@ static void lead(struct call *call, int64_t now_ns)
 
 /* --- Waiting -------------------------------------------------------------------------------- */
 
-/* It sent, and the kernel did not take all: nobody else may know. Not longer than a moment, since
- * its own reply may come meanwhile. */
-static void push_rest(struct call *call)
-{
-    int64_t slice_ns = faci_clock_after_ms(faci_clock_now_ns(), REST_SLICE_MS);
-    int64_t until_ns = slice_ns < call->deadline_ns ? slice_ns : call->deadline_ns;
-    struct faci_stream *stream = &call->conn->stream;
-    unsigned ready = faci_stream_wait(stream, FACI_READY_WRITE, until_ns);
-    if (ready == FACI_READY_WRITE) {
-        call->has_rest = faci_mux_send_rest(call->conn);
-    } else if (ready != FACI_READY_LATE) {
-        call->has_rest = false; /* it has ended: the reader sees that, too */
-    }
-}
-
 /* Sleep until the reply is here, the caller shall read, the connection has ended, or the time has
  * passed. True: the caller is the reader now. */
 static bool follow(struct call *call)
@@ -309,8 +298,8 @@ static bool follow(struct call *call)
             return false;
         }
         bool is_in_time = true;
-        if (call->has_rest) {
-            push_rest(call);
+        if (call->has_rest || faci_mux_has_rest(call->conn)) {
+            call->has_rest = faci_mux_push_rest(call->conn, call->deadline_ns);
             is_in_time = faci_clock_left_ns(call->deadline_ns) > 0;
         } else {
             is_in_time = faci_wait_sleep(&slot->group->word, seen, faci_slot_bit(slot),
@@ -462,6 +451,9 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
     }
     if (reads || follow(&call)) {
         lead(&call, now_ns);
+    }
+    if (call.has_rest) {
+        faci_mux_settle_rest(conn, deadline_ns);
     }
     if (call.has_left) {
         *out_sent = call.was_sent;

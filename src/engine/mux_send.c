@@ -17,6 +17,7 @@ enum {
     NEAR_US = 150,               /* a shorter round trip is not worth a send of one's own */
     GATHER_ENOUGH_BYTES = 16384, /* more is sent at once */
     KEEP_BYTES = 64 * 1024,      /* of a send buffer that has nothing to send */
+    REST_SLICE_MS = 5,           /* a sender that must wait looks for its reply meanwhile */
 };
 
 bool faci_mux_is_far(const struct faci_conn *conn)
@@ -148,4 +149,38 @@ bool faci_mux_send_rest(struct faci_conn *conn)
                  faci_mux_become_sender_locked(conn, faci_clock_now_ns());
     faci_mutex_unlock(&conn->lock);
     return sends && faci_mux_send_loaded(conn);
+}
+
+bool faci_mux_push_rest(struct faci_conn *conn, int64_t deadline_ns)
+{
+    int64_t slice_ns = faci_clock_after_ms(faci_clock_now_ns(), REST_SLICE_MS);
+    int64_t until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
+    unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_WRITE, until_ns);
+    if (ready == FACI_READY_WRITE) {
+        return faci_mux_send_rest(conn);
+    }
+    return ready == FACI_READY_LATE; /* else it has ended: the reader sees that, too */
+}
+
+void faci_mux_settle_rest(struct faci_conn *conn, int64_t deadline_ns)
+{
+    for (bool stays = true; stays;) {
+        faci_mutex_lock(&conn->lock);
+        stays = conn->has_reader && faci_mux_has_rest(conn) && !faci_conn_is_poisoned(conn);
+        if (stays && faci_clock_left_ns(deadline_ns) == 0) {
+            faci_mux_wake_line_locked(conn);
+            stays = false;
+        }
+        faci_mutex_unlock(&conn->lock);
+        stays = stays && faci_mux_push_rest(conn, deadline_ns);
+    }
+}
+
+void faci_mux_wake_line_locked(struct faci_conn *conn)
+{
+    struct faci_slot_group *group = conn->line.tail.group;
+    do {
+        faci_wait_wake(&group->word, FACI_WAIT_ALL);
+        group = group->next;
+    } while (group != conn->line.tail.group);
 }

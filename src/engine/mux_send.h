@@ -34,4 +34,19 @@ bool faci_mux_send_loaded(struct faci_conn *conn);
 /* The kernel takes bytes again: go on where the last sender stopped. True: a rest is left. */
 bool faci_mux_send_rest(struct faci_conn *conn);
 
+static inline bool faci_mux_has_rest(const struct faci_conn *conn)
+{
+    return atomic_load_explicit(&conn->has_rest, memory_order_relaxed);
+}
+
+/* Wait a moment, at most until the deadline, for the kernel to take the rest. True: one is left. */
+bool faci_mux_push_rest(struct faci_conn *conn, int64_t deadline_ns);
+
+/* The caller sent, and leaves; the kernel did not take all. Its reader may be asleep and not know,
+ * so it stays until all has left, or somebody else sends. At its deadline those who wait are told. */
+void faci_mux_settle_rest(struct faci_conn *conn, int64_t deadline_ns);
+
+/* Everybody who waits looks again. */
+void faci_mux_wake_line_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock);
+
 #endif
