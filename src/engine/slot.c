@@ -8,6 +8,10 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+enum {
+    LOOKS_MAX = 8 /* groups of slow owners that are passed over; beyond, the circle grows */
+};
+
 static struct faci_slot_group *new_group(const fac_allocator *alloc)
 {
     struct faci_slot_group *group = faci_mem_zalloc(alloc, sizeof(*group));
@@ -95,12 +99,22 @@ void faci_line_trim(struct faci_line *line)
     end->next = kept;
 }
 
-/* The group behind the tail's if it is free, or a new one between the two. */
+/* A free group, which from now on is the one behind the tail's: found near, or a new one. (One that
+ * is free lies outside of what is under way, and so do those between the tail's and it: no place
+ * stands in them that would go on to the wrong one when it is moved.) */
 static struct faci_slot_group *next_group(struct faci_line *line)
 {
     struct faci_slot_group *last = line->tail.group;
-    if (is_free(last->next)) {
-        return last->next;
+    struct faci_slot_group *before = last;
+    for (unsigned i = 0; i < LOOKS_MAX && before->next != last; i++) {
+        struct faci_slot_group *group = before->next;
+        if (is_free(group)) {
+            before->next = group->next;
+            group->next = last->next;
+            last->next = group;
+            return group;
+        }
+        before = group;
     }
     struct faci_slot_group *group = new_group(line->alloc);
     if (group != NULL) {
