@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME "fac-test-"
@@ -46,7 +47,10 @@ static int take_lock(const char *path, int flags)
     char file[KIT_WORKDIR_PATH_BYTES + 8];
     (void)snprintf(file, sizeof(file), "%s/lock", path);
     int fd = open(file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    struct stat file_now;
+    /* A sweep may have had the lock between the two calls, and removed what it locked. */
+    if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &file_now) != 0 ||
+                    file_now.st_nlink == 0)) {
         (void)close(fd);
         fd = -1;
     }

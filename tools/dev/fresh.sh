@@ -64,9 +64,9 @@ fresh_debootstrap() {
 # fresh_in COMMANDS: by sh, in the fresh system, in namespaces of its own, so that mounts and
 # processes end with it. Loopback and the network are the machine's.
 fresh_in() {
-    local proxies=() name
-    for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-        [ -z "${!name:-}" ] || proxies+=("$name=${!name}")
+    local passed=() name
+    for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY FAC_TEST_SCALE; do
+        [ -z "${!name:-}" ] || passed+=("$name=${!name}")
     done
     # shellcheck disable=SC2016 # expanded by the inner shell
     as_root unshare --mount --pid --fork --kill-child sh -ec '
@@ -79,7 +79,7 @@ fresh_in() {
         exec chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" \
             /bin/sh -ec "$commands"
-    ' sh "$fresh_root" "$1" "${proxies[@]}" </dev/null
+    ' sh "$fresh_root" "$1" "${passed[@]}" </dev/null
 }
 
 run_fresh() {
