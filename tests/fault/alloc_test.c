@@ -6,6 +6,7 @@
 #include "fault/talk.h"
 #include "kit/allocfault.h"
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static void begin(struct torture *torture)
     if (torture->scene.live.has_server) {
         (void)live_raw(&torture->scene.live);
     }
-    torture->n_fds = talk_count_fds();
+    torture->n_fds = kit_count_fds();
 }
 
 static void end(struct torture *torture)
@@ -111,7 +112,7 @@ static void close_handle(struct torture *torture)
     fac_cache_close(live->cache);
     live->cache = NULL;
     kit_memory_assert_empty(&live->memory);
-    KIT_WAIT_FOR(LIVE_HEAL_MS, talk_count_fds() == torture->n_fds); /* a lookup may be ending */
+    KIT_WAIT_FOR(LIVE_HEAL_MS, kit_count_fds() == torture->n_fds); /* a lookup may be ending */
 }
 
 /* What a use starts from. */

@@ -3,6 +3,7 @@
 #include "fault/crowd.h"
 #include "fault/late.h"
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 #include "live/live.h"
 
 #include <stdatomic.h>
@@ -156,13 +157,13 @@ static void test_close__b8_ten_thousand_calls_in_flight(void **state)
     live.options.max_connections = CONNECTIONS;
     live.options.timeout_ms = BEGIN_MS + PATIENCE_MS;
     (void)wake_plain_threads_us(1); /* a sanitizer's own thread comes with the first one */
-    size_t threads = crowd_threads_now();
-    size_t descriptors = crowd_descriptors_now();
+    size_t threads = kit_count_threads();
+    size_t descriptors = kit_count_fds();
     bool is_good = false;
     for (int round = 0; round < LATE_ROUNDS && !is_good; round++) {
         is_good = close_once(&live);
-        KIT_WAIT_FOR(PATIENCE_MS, crowd_threads_now() == threads);
-        assert_int_equal(crowd_descriptors_now(), descriptors);
+        KIT_WAIT_FOR(PATIENCE_MS, kit_count_threads() == threads);
+        assert_int_equal(kit_count_fds(), descriptors);
     }
     assert_true(is_good);
     live_end(&live);

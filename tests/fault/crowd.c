@@ -5,7 +5,6 @@
 #include "fault/late.h"
 #include "kit/kit.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -67,28 +66,6 @@ void crowd_join(struct crowd *crowd)
 }
 
 /* --- /proc/self ------------------------------------------------------------------------------ */
-
-static size_t count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    size_t n = 0;
-    while (readdir(dir) != NULL) {
-        n++;
-    }
-    (void)closedir(dir);
-    return n - 2; /* without . and .. */
-}
-
-size_t crowd_threads_now(void)
-{
-    return count_entries("/proc/self/task");
-}
-
-size_t crowd_descriptors_now(void)
-{
-    return count_entries("/proc/self/fd") - 1; /* without the one that reads it */
-}
 
 size_t crowd_resident_bytes(void)
 {

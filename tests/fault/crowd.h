@@ -13,9 +13,7 @@ struct crowd;
 struct crowd *crowd_start(size_t n, kit_thread_fn *fn, void *context);
 void crowd_join(struct crowd *crowd);
 
-/* Of this process, now. */
-size_t crowd_threads_now(void);
-size_t crowd_descriptors_now(void);
+/* Memory of this process, now. */
 size_t crowd_resident_bytes(void);
 
 #endif

@@ -11,11 +11,11 @@
 #include "fault/late.h"
 #include "kit/kit.h"
 #include "kit/memory.h"
+#include "kit/procwatch.h"
 #include "kit/wait.h"
 
 #include <faciliter/cache.h>
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -375,18 +375,6 @@ static void run_session(struct world *world, struct fuzzing_server *server)
     kit_memory_assert_empty(&memory);
 }
 
-static size_t count_descriptors(void)
-{
-    size_t n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir) != NULL) {
-        n++;
-    }
-    (void)closedir(dir);
-    return n;
-}
-
 static void print_counts(struct world *world, size_t n_sessions, uint64_t n_commands)
 {
     (void)printf("%zu sessions, %" PRIu64 " commands; calls: %zu ok, %zu misses, %zu timeouts, "
@@ -401,7 +389,7 @@ static void test_fuzzing_server__neither_hangs_nor_leaks_nor_crosses(void **stat
     (void)state;
     static struct world world;
     uint64_t seed = kit_seed();
-    size_t n_descriptors = count_descriptors();
+    size_t n_descriptors = kit_count_fds();
     struct fuzzing_server *fuzzing = fuzzing_server_start(false);
     struct fuzzing_server *honest = fuzzing_server_start(true);
     (void)pthread_mutex_init(&world.lock, NULL);
@@ -434,7 +422,7 @@ static void test_fuzzing_server__neither_hangs_nor_leaks_nor_crosses(void **stat
     if (malformed != NULL) {
         fail_msg("a malformed request: %s", malformed);
     }
-    assert_int_equal(count_descriptors(), n_descriptors);
+    assert_int_equal(kit_count_fds(), n_descriptors);
     /* A world in which nothing works, or nothing fails, has tested nothing. */
     assert_true(atomic_load(&world.n_ok) > 0 && atomic_load(&world.n_protocol) > 0);
     (void)pthread_barrier_destroy(&world.begin);

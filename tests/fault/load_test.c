@@ -2,12 +2,12 @@
 /* Row J: the shared library is loaded and unloaded many times, with calls between. It stays mapped
  * (-z nodelete), and nothing grows. This program is linked without it: argument 1 is its path. */
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 #include "kit/server.h"
 #include "kit/wait.h"
 
 #include <faciliter/cache.h>
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
@@ -83,18 +83,6 @@ static void cycle(const struct kit_server *server, size_t number)
     assert_int_equal(dlclose(library.handle), 0);
 }
 
-static size_t count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    size_t n = 0;
-    while (readdir(dir) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
-        n++;
-    }
-    (void)closedir(dir);
-    return n;
-}
-
 /* Mappings of the library: nodelete keeps one set of them. */
 static size_t count_mappings(const char *part)
 {
@@ -115,12 +103,12 @@ static void test_load__cycles_leave_nothing(void **state)
     struct kit_server *server = kit_server_start(
         &(struct kit_server_options){.kind = KIT_REDIS});
     /* This one, and one that a sanitizer starts with the first other. */
-    size_t n_threads = count_entries("/proc/self/task") + 1;
+    size_t n_threads = kit_count_threads() + 1;
     for (size_t i = 0; i < 10; i++) {
         cycle(server, i); /* what libc and the sanitizers make once */
     }
-    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") <= n_threads);
-    size_t n_fds = count_entries("/proc/self/fd");
+    KIT_WAIT_FOR(HEAL_MS, kit_count_threads() <= n_threads);
+    size_t n_fds = kit_count_fds();
     size_t n_mappings = count_mappings("libfaciliter");
     size_t n_all = count_mappings("");
     assert_true(n_mappings > 0);
@@ -128,8 +116,8 @@ static void test_load__cycles_leave_nothing(void **state)
     for (size_t i = 0; i < n_cycles; i++) {
         cycle(server, i);
     }
-    KIT_WAIT_FOR(HEAL_MS, count_entries("/proc/self/task") <= n_threads);
-    assert_int_equal(count_entries("/proc/self/fd"), n_fds);
+    KIT_WAIT_FOR(HEAL_MS, kit_count_threads() <= n_threads);
+    assert_int_equal(kit_count_fds(), n_fds);
     assert_int_equal(count_mappings("libfaciliter"), n_mappings);
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__) /* theirs are many */
     /* Stacks and arenas that libc keeps may come once; one for each cycle would be a leak. */

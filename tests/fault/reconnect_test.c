@@ -5,6 +5,7 @@
 #include "fault/crowd.h"
 #include "fault/late.h"
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 #include "live/live.h"
 
 #include <stdatomic.h>
@@ -58,7 +59,7 @@ static void test_reconnect__c1_killed_and_restarted(void **state)
     struct live live;
     live_start(&live, NULL);
     callers_without_breaker(&live.options); /* the pauses of the back-off are what is shown */
-    size_t descriptors = crowd_descriptors_now();
+    size_t descriptors = kit_count_fds();
     live_open(&live);
     callers_store(live.cache);
     struct callers callers = {
@@ -80,8 +81,7 @@ static void test_reconnect__c1_killed_and_restarted(void **state)
     int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
     assert_true(worst_us <= BACK_OFF_CAP_US + HEAL_SLACK_US + slow_us);
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
-    assert_int_equal(crowd_descriptors_now(),
-                     descriptors + live_stats(live.cache).connections_open);
+    assert_int_equal(kit_count_fds(), descriptors + live_stats(live.cache).connections_open);
     if (resident_bytes > 0 && !late_is_sanitized()) {
         assert_true(crowd_resident_bytes() <= resident_bytes + SLOPE_BYTES);
     }

@@ -4,6 +4,7 @@
  * handle works again as soon as the system does. */
 #include "fault/talk.h"
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 #include "kit/sysfault.h"
 #include "kit/workdir.h"
 #include "live/live.h"
@@ -58,7 +59,7 @@ static void begin(struct scene *scene)
     assert_true(fputs("pass-word\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
     scene->random = kit_seed();
-    scene->n_fds = talk_count_fds();
+    scene->n_fds = kit_count_fds();
 }
 
 static void end(struct scene *scene)
@@ -142,7 +143,7 @@ static void run(struct scene *scene, enum way way, const struct kit_sysfault *fa
     KIT_WAIT_FOR(LIVE_HEAL_MS, is_sound(&talk));
     fac_cache_close(talk.cache);
     kit_memory_assert_empty(&scene->live.memory);
-    KIT_WAIT_FOR(LIVE_HEAL_MS, talk_count_fds() == scene->n_fds); /* a lookup may be ending */
+    KIT_WAIT_FOR(LIVE_HEAL_MS, kit_count_fds() == scene->n_fds); /* a lookup may be ending */
 }
 
 static void count_calls(struct scene *scene, enum way way)
@@ -247,7 +248,7 @@ static void test_syscalls__fail_now_and_then_under_four_threads(void **state)
     assert_true(n_injected > 0);
     fac_cache_close(cache);
     kit_memory_assert_empty(&scene.live.memory);
-    assert_int_equal(talk_count_fds(), scene.n_fds);
+    assert_int_equal(kit_count_fds(), scene.n_fds);
     end(&scene);
 }
 

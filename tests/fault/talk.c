@@ -5,7 +5,6 @@
 #include "kit/keyvalue.h"
 #include "kit/kit.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,26 +241,4 @@ void talk_assert_true_values(const struct talk *talk)
     if (talk->n_mismatches > 0) {
         fail_msg("%zu mismatches, the first one: %s", talk->n_mismatches, talk->mismatch);
     }
-}
-
-static size_t count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    size_t n = 0;
-    while (readdir(dir) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
-        n++;
-    }
-    (void)closedir(dir);
-    return n - 2; /* itself and above */
-}
-
-size_t talk_count_fds(void)
-{
-    return count_entries("/proc/self/fd") - 1; /* the one that counts */
-}
-
-size_t talk_count_threads(void)
-{
-    return count_entries("/proc/self/task");
 }

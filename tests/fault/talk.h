@@ -46,8 +46,4 @@ size_t talk_count_other(const struct talk *talk, const fac_status *allowed);
 /* Assert that no value was wrong; prints the first that was. */
 void talk_assert_true_values(const struct talk *talk);
 
-/* Open descriptors of this process, and its threads. */
-size_t talk_count_fds(void);
-size_t talk_count_threads(void);
-
 #endif

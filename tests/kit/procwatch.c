@@ -15,16 +15,26 @@ enum {
     BACK_WITHIN_MS = 5000
 };
 
-static size_t count_fds(void)
+static size_t count_entries(const char *path)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    DIR *dir = opendir(path);
     assert_non_null(dir);
     size_t n = 0;
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        n += entry->d_name[0] != '.' ? 1 : 0;
+    while (readdir(dir) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
+        n++;
     }
     (void)closedir(dir);
-    return n - 1; /* without the one that looked */
+    return n - 2; /* itself and above */
+}
+
+size_t kit_count_fds(void)
+{
+    return count_entries("/proc/self/fd") - 1; /* without the one that looked */
+}
+
+size_t kit_count_threads(void)
+{
+    return count_entries("/proc/self/task");
 }
 
 static void *do_nothing(void *argument)
@@ -45,7 +55,7 @@ struct kit_procwatch kit_procwatch_take(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, start_the_first_thread);
-    struct kit_procwatch watch = {.n_fds = count_fds()};
+    struct kit_procwatch watch = {.n_fds = kit_count_fds()};
     FILE *status = fopen("/proc/self/status", "re");
     assert_non_null(status);
     char line[256];

@@ -11,6 +11,10 @@ struct kit_procwatch {
     size_t rss_bytes;
 };
 
+/* Open descriptors, and threads, now. Each asserts that /proc can be read. */
+size_t kit_count_fds(void);
+size_t kit_count_threads(void);
+
 /* Look now. Asserts that /proc can be read. */
 struct kit_procwatch kit_procwatch_take(void);
 

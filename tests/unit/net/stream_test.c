@@ -4,12 +4,12 @@
 #include "net/stream.h"
 
 #include "kit/kit.h"
+#include "kit/procwatch.h"
 #include "kit/server.h"
 #include "kit/stub.h"
 #include "kit/workdir.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -528,18 +528,6 @@ static void test_stream__is_closed_on_exec(void **state)
     kit_workdir_remove(&dir);
 }
 
-static size_t count_descriptors(void)
-{
-    DIR *fds = opendir("/proc/self/fd");
-    assert_non_null(fds);
-    size_t n = 0;
-    while (readdir(fds) != NULL) {
-        n++;
-    }
-    (void)closedir(fds);
-    return n;
-}
-
 static void test_stream__leaves_no_descriptor(void **state)
 {
     (void)state;
@@ -551,7 +539,7 @@ static void test_stream__leaves_no_descriptor(void **state)
     add_loopback(&addresses, port);
     add_loopback(&addresses, full.port);
     add_loopback(&addresses, port);
-    size_t before = count_descriptors();
+    size_t before = kit_count_fds();
     for (int i = 0; i < 3; i++) {
         struct faci_stream stream;
         faci_stream_init(&stream);
@@ -559,7 +547,7 @@ static void test_stream__leaves_no_descriptor(void **state)
         assert_true(faci_stream_connect(&stream, &addresses, 1000, in_ms(30), &err) < 0);
         faci_stream_fini(&stream);
     }
-    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(kit_count_fds(), before);
     full_port_end(&full);
     kit_port_give_back(holder);
 }
