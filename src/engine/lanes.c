@@ -3,8 +3,7 @@
  *
  * Design notes. Up to SPREAD callers each have a connection of their own: two system calls for
  * each call, nobody waits for another's wake-up. Beyond, a send, a receive and a wake-up serve
- * many calls when they share, and the more the fewer connections there are; a second connection
- * keeps the server busy while the first one's callers wake. The figures are in
+ * many calls when they share, and the more the fewer connections there are. The figures are in
  * docs/design/engine.md. */
 #include "engine/lanes.h"
 

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/number.h"
+#include "base/random.h"
 #include "engine/intake.h"
 #include "engine/mux_send.h"
 #include "engine/server_error.h"
@@ -318,6 +319,24 @@ static bool follow(struct call *call)
 
 /* --- Joining -------------------------------------------------------------------------------- */
 
+/* Frame and slot, both or neither: NULL is no memory, and nothing has changed. */
+static struct faci_slot *put_locked(struct faci_conn *conn, const struct faci_request *request,
+                                    size_t bytes) FACI_REQUIRES(&conn->lock)
+{
+    struct faci_slot *slot = faci_buf_reserve(&conn->tx, bytes) ? faci_line_append(&conn->line)
+                                                                : NULL;
+    if (slot != NULL) {
+        unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, request->args,
+                                                 request->n_args);
+        conn->tx.end = (size_t)(end - conn->tx.data);
+        conn->n_appended++;
+        slot->command = request->command;
+        slot->max_reply_bytes = request->max_reply_bytes;
+        slot->frame_bytes = bytes;
+    }
+    return slot;
+}
+
 /* Every so many requests, one whose answer is known goes along. Nobody waits for it: it is a
  * tombstone that is looked at. Without memory it is left for the next time. */
 static void append_check_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
@@ -327,37 +346,28 @@ static void append_check_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->loc
         return;
     }
     char text[FACI_I64_TEXT_BYTES];
-    conn->nonce = (conn->nonce * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407));
-    uint64_t nonce = conn->nonce >> 1;
+    uint64_t nonce = faci_random_next(&conn->nonce) >> 1;
     const struct faci_arg args[] = {
         {fac_str("ECHO"), {NULL, 0}},
         {fac_mem(text, faci_number_format_u64(nonce, text)), {NULL, 0}}};
+    const struct faci_request check = {.command = &k_faci_check,
+                                       .args = args,
+                                       .n_args = FACI_COUNT(args),
+                                       .max_reply_bytes = nonce};
     size_t bytes = 0;
-    if (!faci_resp_frame_bytes(args, FACI_COUNT(args), &bytes) ||
-        !faci_buf_reserve(&conn->tx, bytes)) {
-        return;
+    struct faci_slot *slot = faci_resp_frame_bytes(args, FACI_COUNT(args), &bytes)
+                                 ? put_locked(conn, &check, bytes)
+                                 : NULL;
+    if (slot != NULL) {
+        slot->keeps_value = true;
+        atomic_store_explicit(&slot->state, FACI_SLOT_TOMBSTONE, memory_order_relaxed);
+        conn->n_unchecked = 0;
     }
-    struct faci_slot *slot = faci_line_append(&conn->line);
-    if (slot == NULL) {
-        return;
-    }
-    slot->command = &k_faci_check;
-    slot->max_reply_bytes = nonce;
-    slot->keeps_value = true;
-    slot->frame_bytes = bytes;
-    atomic_store_explicit(&slot->state, FACI_SLOT_TOMBSTONE, memory_order_relaxed);
-    unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, args,
-                                             FACI_COUNT(args));
-    conn->tx.end = (size_t)(end - conn->tx.data);
-    conn->n_appended++;
-    conn->n_unchecked = 0;
 }
 
-/* Frame and slot, both or neither. */
 static fac_status append_locked(struct faci_conn *conn, struct call *call, size_t bytes,
                                 fac_error *err) FACI_REQUIRES(&conn->lock)
 {
-    const struct faci_request *request = call->request;
     if (faci_conn_is_poisoned(conn)) {
         return faci_conn_fail(conn, err);
     }
@@ -365,22 +375,13 @@ static fac_status append_locked(struct faci_conn *conn, struct call *call, size_
         faci_buf_len(&conn->tx) + bytes > FACI_CONN_GATHER_BYTES) {
         return faci_fail(err, FAC_E_BUSY, 0, "too many requests wait for the server already");
     }
-    if (!faci_buf_reserve(&conn->tx, bytes)) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
-    }
-    struct faci_slot *slot = faci_line_append(&conn->line);
+    struct faci_slot *slot = put_locked(conn, call->request, bytes);
     if (slot == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    unsigned char *end = faci_resp_put_frame(conn->tx.data + conn->tx.end, request->args,
-                                             request->n_args);
-    conn->tx.end = (size_t)(end - conn->tx.data);
-    slot->command = request->command;
-    slot->max_reply_bytes = request->max_reply_bytes;
-    slot->keeps_value = request->sink != NULL;
-    slot->frame_bytes = bytes;
+    slot->keeps_value = call->request->sink != NULL;
     call->slot = slot;
-    call->seq = ++conn->n_appended;
+    call->seq = conn->n_appended;
     conn->newest = slot;
     append_check_locked(conn);
     return FAC_OK;

@@ -17,8 +17,9 @@ bool faci_pipeline_has_room(const struct faci_conn *conn);
 
 /*
  * Put a request on the connection and get its slot. Small frames are only gathered: wait() sends
- * them, or the submit that finds more than FACI_CONN_COPY_BYTES of them. An argument over FACI_CONN_COPY_BYTES is sent here, from the caller's memory, while
- * replies that come meanwhile are read.
+ * them, or the submit that finds more than FACI_CONN_COPY_BYTES of them. An argument over
+ * FACI_CONN_COPY_BYTES is sent here, from the caller's memory, while replies that come meanwhile
+ * are read.
  * FAC_OK; FAC_E_NOMEM (nothing was added; the connection is good); or what killed the connection:
  * then `*out` may be set, and its reply may even have come.
  */

@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/mux.h"
-#include "engine/pipeline.h"
 #include "engine/pool_lists.h"
 
 enum {

@@ -226,15 +226,22 @@ static bool is_worth_a_look(const struct faci_conn *conn, const struct faci_leas
            lease->now_ns >= faci_clock_after_ms(used_ns, PEEK_AFTER_MS);
 }
 
+/* A shared connection that nobody is on becomes this caller's alone. */
+static void take_lane_locked(struct faci_pool *pool, struct faci_conn *conn,
+                             struct faci_conn **out) FACI_REQUIRES(&pool->lock)
+{
+    faci_lanes_remove(&pool->lanes, conn);
+    conn->is_exclusive = true;
+    *out = conn;
+}
+
 static enum found enter_lane_locked(struct faci_pool *pool, struct faci_conn *conn,
                                     const struct faci_lease *lease, struct faci_conn **out)
     FACI_REQUIRES(&pool->lock)
 {
     if (faci_conn_callers(conn) == 0 && is_worth_a_look(conn, lease) &&
         faci_conn_is_reusable(conn)) {
-        faci_lanes_remove(&pool->lanes, conn);
-        conn->is_exclusive = true;
-        *out = conn;
+        take_lane_locked(pool, conn, out);
         return FOUND_IDLE;
     }
     atomic_fetch_add_explicit(&conn->users, 1U, memory_order_acq_rel);
@@ -307,13 +314,12 @@ static bool want_lane_locked(struct faci_pool *pool, struct faci_conn **out)
     }
     uint32_t was = atomic_fetch_or_explicit(&conn->users, FACI_CONN_WANTED,
                                             memory_order_acq_rel);
-    faci_lanes_remove(&pool->lanes, conn);
     if (was != 0) {
+        faci_lanes_remove(&pool->lanes, conn);
         return false;
     }
     atomic_store_explicit(&conn->users, 0U, memory_order_relaxed); /* the last one just left */
-    conn->is_exclusive = true;
-    *out = conn;
+    take_lane_locked(pool, conn, out);
     return true;
 }
 
@@ -328,9 +334,7 @@ static enum found find_alone_locked(struct faci_pool *pool, const struct faci_le
     }
     struct faci_conn *unused = wants_new ? NULL : faci_lanes_unused(&pool->lanes);
     if (unused != NULL && faci_conn_is_reusable(unused)) {
-        faci_lanes_remove(&pool->lanes, unused);
-        unused->is_exclusive = true;
-        *out = unused;
+        take_lane_locked(pool, unused, out);
         return FOUND_IDLE;
     }
     if (may_connect_locked(pool)) {
