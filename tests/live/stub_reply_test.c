@@ -2,6 +2,7 @@
 /* Replies as no healthy server gives them: each ends in the right status, and the next call in a
  * value. */
 #include "kit/kit.h"
+#include "kit/memory.h"
 #include "kit/stub.h"
 #include "live/live.h"
 
@@ -251,6 +252,52 @@ static void test_stub_reply__errors_become_statuses(void **state)
     }
 }
 
+/* Refuses every command. */
+static void refuse_all(struct kit_stub_conn *conn, void *context)
+{
+    (void)context;
+    bool is_said = true;
+    while (is_said && kit_stub_next(conn) != NULL) {
+        is_said = kit_stub_say(conn, "-ERR not today\r\n");
+    }
+}
+
+static void be_refused(fac_cache *cache, size_t n_times)
+{
+    for (size_t i = 0; i < n_times; i++) {
+        fac_error err;
+        live_expect_error(do_verb(cache, "SET", &err), FAC_E_SERVER, &err);
+    }
+}
+
+/* Catches: what a refused request took on its connection and is given back only at the end. */
+static void test_stub_reply__errors_leave_nothing_behind(void **state)
+{
+    (void)state;
+    enum {
+        TIMES = 300,
+        SLACK_BYTES = 16 * 1024 /* less than each of them took */
+    };
+    struct kit_memory memory;
+    kit_memory_init(&memory);
+    struct kit_stub_options stub_options = {.fn = refuse_all};
+    struct kit_stub *stub = kit_stub_start(&stub_options);
+    fac_options options;
+    live_point_at(&options, kit_stub_port(stub));
+    options.allocator = &memory.hook;
+    fac_cache *cache = NULL;
+    fac_error err;
+    assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
+    be_refused(cache, TIMES);
+    size_t before_bytes = atomic_load(&memory.n_bytes);
+    be_refused(cache, TIMES);
+    assert_in_range(atomic_load(&memory.n_bytes), 1, before_bytes + SLACK_BYTES);
+    assert_int_equal(kit_stub_connections(stub), 1);
+    fac_cache_close(cache);
+    kit_stub_stop(stub);
+    kit_memory_assert_empty(&memory);
+}
+
 static void test_stub_reply__errors_cannot_forge_a_line(void **state)
 {
     (void)state;
@@ -345,6 +392,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stub_reply__byte_by_byte),
     KIT_TEST(test_stub_reply__pushes_are_no_replies),
     KIT_TEST(test_stub_reply__errors_become_statuses),
+    KIT_TEST(test_stub_reply__errors_leave_nothing_behind),
     KIT_TEST(test_stub_reply__errors_cannot_forge_a_line),
     KIT_TEST(test_stub_reply__too_many_clients_before_any_request),
     KIT_TEST(test_stub_reply__a_scan_that_finds_too_much),

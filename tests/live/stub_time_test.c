@@ -171,11 +171,87 @@ static void test_stub_time__get_into_starts_over_after_half_a_value(void **state
     end(&scene);
 }
 
+/* --- More than the kernel takes ------------------------------------------------------------- */
+
+enum {
+    HELD_VALUE_BYTES = 15000, /* shared with others, just so */
+    HELD_MAX = 4000           /* sets: far more than both kernels' buffers hold */
+};
+
+/* Does not read until the gate opens, and then finds every value whole. */
+static void holds_up(struct kit_stub_conn *conn, void *context)
+{
+    const struct kit_frame *frame = kit_stub_next(conn);
+    if (frame == NULL || !kit_stub_await(conn, context)) {
+        return;
+    }
+    while (frame != NULL) {
+        bool is_set = kit_frame_says(frame, 0, "SET");
+        if (is_set && (frame->n_args < 3 || frame->args[2].len != HELD_VALUE_BYTES)) {
+            kit_stub_blame(conn, "another value came", "");
+        }
+        frame = kit_stub_answer(conn, frame) ? kit_stub_next(conn) : NULL;
+    }
+}
+
+struct patient {
+    fac_cache *cache;
+    fac_status got;
+};
+
+static void waits_patiently(size_t index, void *context)
+{
+    struct patient *patient = context;
+    (void)index;
+    fac_error err;
+    patient->got = live_try_get(patient->cache, "k", 0, &err);
+}
+
+/* Catches: the rest of a batch that is lost, or sent twice; one that nobody goes on with. */
+static void test_stub_time__what_was_held_up_goes_on_where_it_stopped(void **state)
+{
+    (void)state;
+    struct kit_gate gate;
+    kit_gate_init(&gate);
+    struct kit_stub_options stub_options = {.fn = holds_up, .context = &gate};
+    struct kit_stub *stub = kit_stub_start(&stub_options);
+    fac_options options;
+    live_point_at(&options, kit_stub_port(stub));
+    options.timeout_ms = 3 * LIVE_TIMEOUT_MS; /* long enough to be sure of the connection */
+    options.retry_on_timeout = FAC_NO;
+    options.max_connections = 1;
+    fac_error err;
+    fac_cache *cache = NULL;
+    assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
+    struct patient patient = {cache, FAC_E_INVALID};
+    struct kit_threads *waiter = kit_threads_start(1, waits_patiently, &patient);
+    KIT_WAIT_FOR(LIVE_TIMEOUT_MS, kit_stub_commands(stub, "GET") == 1);
+    static char value[HELD_VALUE_BYTES];
+    memset(value, 'v', sizeof(value));
+    fac_call call = fac_call_within(1);
+    fac_status st = FAC_E_TIMEOUT;
+    size_t n = 0;
+    for (; st == FAC_E_TIMEOUT && n < HELD_MAX; n++) {
+        st = fac_cache_set(cache, fac_str("s"), fac_mem(value, sizeof(value)), FAC_TTL_NONE,
+                           &call, &err);
+    }
+    assert_status(st, FAC_E_BUSY, &err); /* neither the kernel nor the connection takes more */
+    kit_gate_open(&gate);
+    kit_threads_join(waiter);
+    assert_int_equal(patient.got, FAC_OK);
+    live_expect(cache, fac_str("k"), "served");
+    assert_int_equal(kit_stub_connections(stub), 1);
+    fac_cache_close(cache);
+    kit_stub_stop(stub);
+    kit_gate_fini(&gate);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stub_time__a_trickle_does_not_prolong),
     KIT_TEST(test_stub_time__pushes_do_not_prolong),
     KIT_TEST(test_stub_time__a_late_answer_reaches_nobody),
     KIT_TEST(test_stub_time__a_peer_that_does_not_read),
+    KIT_TEST(test_stub_time__what_was_held_up_goes_on_where_it_stopped),
     KIT_TEST(test_stub_time__the_callers_buffer_is_left_alone_afterwards),
     KIT_TEST(test_stub_time__get_into_starts_over_after_half_a_value),
 };

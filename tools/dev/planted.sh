@@ -66,7 +66,7 @@ try_patch() {
     test=$(header_of test "$patch")
     log=build/planted/$(basename "$patch" .patch).log
     verdict=
-    if ! patch -s -f -p1 -d "$planted_tree" <"$patch" >"$log" 2>&1; then
+    if ! patch -s -f -F0 -p1 -d "$planted_tree" <"$patch" >"$log" 2>&1; then
         verdict="ERROR: the patch does not apply"
         copy_tree
         return
