@@ -149,7 +149,7 @@ static bool lose_the_link(const struct networks *networks, fac_cache *cache)
 static void test_partition__c5_silent_link(void **state)
 {
     (void)state;
-    struct networks networks;
+    struct networks networks = {.near_fd = -1, .far_fd = -1};
     if (!make_networks(&networks)) {
         skip();
     }
