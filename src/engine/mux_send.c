@@ -15,6 +15,7 @@
 
 enum {
     NEAR_US = 150,               /* a shorter round trip is not worth a send of one's own */
+    ROUND_TRIP_PERIOD_S = 10,    /* the shortest of the last one or two counts */
     GATHER_ENOUGH_BYTES = 16384, /* more is sent at once */
     KEEP_BYTES = 64 * 1024,      /* of a send buffer that has nothing to send */
     REST_SLICE_MS = 5,           /* a sender that must wait looks for its reply meanwhile */
@@ -24,6 +25,29 @@ bool faci_mux_is_far(const struct faci_conn *conn)
 {
     int64_t ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
     return ns == 0 || ns > (int64_t)NEAR_US * 1000;
+}
+
+void faci_mux_measure_locked(struct faci_conn *conn, int64_t now_ns)
+{
+    if (conn->timed_seq == 0 || conn->n_done < conn->timed_seq) {
+        return;
+    }
+    int64_t sample_ns = now_ns - conn->timed_ns;
+    int64_t known_ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
+    conn->timed_seq = 0;
+    if (conn->round_trip_next_ns == 0 || sample_ns < conn->round_trip_next_ns) {
+        conn->round_trip_next_ns = sample_ns;
+    }
+    if (now_ns >= conn->round_trip_until_ns) {
+        known_ns = conn->round_trip_next_ns;
+        conn->round_trip_next_ns = 0;
+        conn->round_trip_until_ns = faci_clock_after_ms(now_ns,
+                                                        (uint64_t)ROUND_TRIP_PERIOD_S * 1000);
+    }
+    if (known_ns == 0 || sample_ns < known_ns) {
+        known_ns = sample_ns;
+    }
+    atomic_store_explicit(&conn->round_trip_ns, known_ns, memory_order_relaxed);
 }
 
 /* Whether what gathered must leave now: the reader would not come to it soon. */

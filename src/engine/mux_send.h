@@ -14,6 +14,9 @@ static inline uint64_t faci_mux_flushed(const struct faci_conn *conn)
     return atomic_load_explicit(&conn->n_flushed, memory_order_relaxed);
 }
 
+/* So much has been answered by now: what does a round trip take? */
+void faci_mux_measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock);
+
 /* Whether the way to the server costs more than a system call and a wake-up; so while unknown. */
 bool faci_mux_is_far(const struct faci_conn *conn);
 

@@ -270,8 +270,7 @@ static void test_mux__a_callers_memory_is_not_touched_after_it_left(void **state
         struct crew_call *hasty = is_leader == 1 ? &first : &second;
         struct crew_call *other = is_leader == 1 ? &second : &first;
         hasty->within_ms = CREW_SHORT_MS;
-        hasty->sink = (struct crew_sink *)(guard.map +
-                                           ((const unsigned char *)place - guard.map));
+        hasty->sink = (void *)(guard.map + ((const unsigned char *)place - guard.map));
         crew_start(&first);
         crew_start(&second);
         crew_join(hasty);
