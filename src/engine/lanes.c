@@ -15,7 +15,7 @@
 
 enum {
     SPREAD = 4,          /* callers who do not share */
-    FOLDED = 16,         /* callers on one that is shared */
+    FOLDED = 20,         /* callers on one that is shared */
     OVERDUE_MIN_MS = 20, /* or a quarter of the usual wait */
     DESERTED_MS = 20,
 };

@@ -8,9 +8,9 @@
  * to be it (docs/design/engine.md; tests/unit/engine/handover_test.c tries all schedules).
  *
  * Frames gather while somebody sends. On a short way to the server, where a system call and a
- * wake-up cost more than the way itself, they gather while replies are due, too; and when none is,
- * the next reader lets those who were woken with it run first, so that theirs go along. On a long
- * way whoever can sends at once.
+ * wake-up cost more than the way itself, they gather while replies are due, too, until half of the
+ * callers have one there; and when none is due, the next reader lets those who were woken with it
+ * run first, so that theirs go along. On a long way whoever can sends at once.
  *
  * A caller that leaves early turns its slot to a tombstone, or, when its frame has not left, takes
  * the frame back. No lock is held while sending, receiving or sleeping. */
@@ -130,8 +130,7 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
     faci_mux_measure_locked(conn, now_ns);
     /* When all is answered, those who wake now may add theirs: the next reader sends. */
-    bool waits = leaves && faci_mux_flushed(conn) == conn->n_answered &&
-                 faci_mux_may_gather_more(conn);
+    bool waits = leaves && faci_mux_awaits_more_locked(conn);
     bool sends = !waits && faci_buf_len(&conn->tx) > 0 &&
                  faci_mux_become_sender_locked(conn, now_ns);
     if (leaves) {
@@ -159,7 +158,7 @@ static void send_gathered(struct call *call)
     if (!is_due) {
         return;
     }
-    if (faci_mux_may_gather_more(conn)) {
+    if (faci_mux_is_crowded(conn)) {
         (void)sched_yield();
     }
     faci_mutex_lock(&conn->lock);
@@ -210,7 +209,7 @@ static ssize_t watch(struct faci_conn *conn, int64_t until_ns)
 static ssize_t receive(struct faci_conn *conn, int64_t until_ns)
 {
     if (!faci_mux_has_rest(conn)) {
-        if (faci_mux_may_gather_more(conn)) {
+        if (faci_mux_is_crowded(conn)) {
             ssize_t n = watch(conn, until_ns);
             if (n >= 0 || errno != EAGAIN) {
                 return n;
@@ -441,8 +440,7 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         conn->has_reader = true;
         atomic_store_explicit(&call.slot->state, FACI_SLOT_READING, memory_order_relaxed);
     }
-    bool waits = faci_mux_flushed(conn) == conn->n_answered && faci_mux_may_gather_more(conn);
-    bool sends = !waits && faci_mux_is_send_due_locked(conn) &&
+    bool sends = !faci_mux_awaits_more_locked(conn) && faci_mux_is_send_due_locked(conn) &&
                  faci_mux_become_sender_locked(conn, now_ns);
     faci_mutex_unlock(&conn->lock);
 

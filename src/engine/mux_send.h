@@ -23,8 +23,12 @@ bool faci_mux_is_far(const struct faci_conn *conn);
 /* Whether what gathered must leave now: the reader would not come to it soon. */
 bool faci_mux_is_send_due_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock);
 
-/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
-bool faci_mux_may_gather_more(const struct faci_conn *conn);
+/* Whether a near connection has several callers: who waits a moment gets more done at once. */
+bool faci_mux_is_crowded(const struct faci_conn *conn);
+
+/* Whether what gathered waits for more: all before it is answered, and those who were woken with
+ * the last replies may have more to send. */
+bool faci_mux_awaits_more_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock);
 
 /* True: the caller is the sender now, and calls faci_mux_send_loaded(). */
 bool faci_mux_become_sender_locked(struct faci_conn *conn, int64_t now_ns)
