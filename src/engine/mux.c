@@ -134,7 +134,7 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     bool sends = !waits && faci_buf_len(&conn->tx) > 0 &&
                  faci_mux_become_sender_locked(conn, now_ns);
     if (leaves) {
-        if (conn->rx_cap > FACI_CONN_RX_BYTES) {
+        if (faci_conn_is_large(conn)) {
             faci_conn_shrink(conn);
         }
         next = hand_over_locked(conn);

@@ -120,6 +120,7 @@ static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&c
         atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     }
     mark_batch_locked(conn, now_ns);
+    conn->was_wordy = conn->was_wordy || faci_buf_len(&conn->tx) > FACI_CONN_TX_BYTES;
     struct faci_buf loaded = conn->tx;
     conn->tx = conn->out;
     conn->out = loaded;
