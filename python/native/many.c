@@ -60,6 +60,9 @@ static bool begin_batch(struct batch *b, PyObject *self, PyObject *objects, size
         end_batch(b);
         return false;
     }
+    for (size_t i = 0; i < b->n; i++) {
+        b->statuses[i] = FAC_E_INVALID; /* a batch that is too long is refused as a whole */
+    }
     return true;
 }
 
