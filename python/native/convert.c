@@ -20,6 +20,15 @@ static PyObject *hook(const struct facpy_cache *self, enum facpy_hook which)
 
 /* --- Arguments ------------------------------------------------------------------------------ */
 
+bool facpy_is_initialised(const struct facpy_cache *self)
+{
+    if (self->hooks == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the cache object was not initialised");
+        return false;
+    }
+    return true;
+}
+
 static Py_ssize_t index_of(const struct facpy_signature *s, PyObject *name)
 {
     Py_ssize_t i = 0;
@@ -51,8 +60,7 @@ static bool take_keywords(const struct facpy_signature *s, PyObject *kwargs, PyO
 bool facpy_arguments(const struct facpy_cache *self, const struct facpy_signature *signature,
                      PyObject *args, PyObject *kwargs, PyObject **argv)
 {
-    if (self->hooks == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the cache object was not initialised");
+    if (!facpy_is_initialised(self)) {
         return false;
     }
     Py_ssize_t n = PyTuple_Size(args);

@@ -257,6 +257,9 @@ PyObject *facpy_clear(PyObject *self, PyObject *unused)
     uint64_t n_seen = 0;
     fac_status st = FAC_E_TIMEOUT;
     struct facpy_call c;
+    if (!facpy_is_initialised((struct facpy_cache *)self)) {
+        return NULL;
+    }
     /* One deadline is a step, not the whole way: on while steps get ahead, and nobody hits ^C. */
     while (st == FAC_E_TIMEOUT) {
         if (!facpy_enter(&c, self, true)) {

@@ -70,7 +70,8 @@ struct facpy_cache {
 /* The type `Cache`, as a new reference. */
 PyObject *facpy_cache_type(void);
 
-/* Options from a tuple of (name, text) pairs, which has to outlive them. */
+/* Options from a tuple of (name, text) pairs of bytes without a NUL, which has to outlive them.
+ * False with an exception, or with `err`. */
 bool facpy_options_fill(PyObject *settings, fac_options *options, fac_error *err);
 
 /* --- call.c: from Python into the library and back ------------------------------------------ */
@@ -108,6 +109,9 @@ struct facpy_signature {
     Py_ssize_t n_required;
     Py_ssize_t n_names;
 };
+
+/* Whether _open() was called, which the other functions here rely on. Raises when not. */
+bool facpy_is_initialised(const struct facpy_cache *self);
 
 /* Borrowed arguments in `argv`; NULL for what was left out. The first thing that a verb does: it
  * refuses an object that was not initialised, too. */

@@ -132,22 +132,12 @@ static PyObject *fields_dict(const struct field *fields, size_t n, const void *b
 
 /* --- Methods of a cache --------------------------------------------------------------------- */
 
-static bool is_opened(PyObject *self)
-{
-    static const struct facpy_signature k_nothing = {"", NULL, 0, 0};
-    PyObject *none = PyTuple_New(0);
-    bool is_good = none != NULL && facpy_arguments((struct facpy_cache *)self, &k_nothing, none,
-                                                   NULL, NULL);
-    Py_XDECREF(none);
-    return is_good;
-}
-
 PyObject *facpy_connect(PyObject *self, PyObject *unused)
 {
     (void)unused;
     struct facpy_call c;
     fac_health health;
-    if (!is_opened(self) || !facpy_enter(&c, self, false)) {
+    if (!facpy_is_initialised((struct facpy_cache *)self) || !facpy_enter(&c, self, false)) {
         return NULL;
     }
     fac_status st = fac_cache_health(c.cache, &c.call, &health, sizeof(health), &c.err);
@@ -161,7 +151,7 @@ PyObject *facpy_health(PyObject *self, PyObject *unused)
     (void)unused;
     struct facpy_call c;
     fac_health health = {.is_healthy = false};
-    if (!is_opened(self) || !facpy_enter(&c, self, false)) {
+    if (!facpy_is_initialised((struct facpy_cache *)self) || !facpy_enter(&c, self, false)) {
         return NULL;
     }
     fac_status st = fac_cache_health(c.cache, &c.call, &health, sizeof(health), &c.err);
@@ -180,7 +170,7 @@ PyObject *facpy_stats(PyObject *self, PyObject *unused)
     struct facpy_cache *cache = (struct facpy_cache *)self;
     fac_stats stats;
     fac_error err;
-    if (!is_opened(self)) {
+    if (!facpy_is_initialised((struct facpy_cache *)self)) {
         return NULL;
     }
     if (cache->cache == NULL) {

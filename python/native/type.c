@@ -14,24 +14,22 @@ static struct facpy_cache *cache_of(PyObject *self)
 
 bool facpy_options_fill(PyObject *settings, fac_options *options, fac_error *err)
 {
-    Py_ssize_t n = PyTuple_Check(settings) ? PyTuple_Size(settings) : -1;
-    if (n < 0) {
-        PyErr_SetString(PyExc_TypeError, "settings must be a tuple of (name, text) pairs");
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < n; i++) {
+    Py_ssize_t n = PyTuple_Check(settings) ? PyTuple_Size(settings) : 0;
+    bool is_good = PyTuple_Check(settings);
+    for (Py_ssize_t i = 0; is_good && i < n; i++) {
         PyObject *pair = PyTuple_GetItem(settings, i);
-        const char *name = NULL;
-        const char *text = NULL;
-        /* "y": bytes, whose memory the tuple keeps; they may hold no NUL. */
-        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "yy", &name, &text)) {
-            return false;
-        }
-        if (fac_options_set(options, name, text, err) < 0) {
+        PyObject *name = PyTuple_Check(pair) ? PyTuple_GetItem(pair, 0) : NULL;
+        PyObject *text = name != NULL ? PyTuple_GetItem(pair, 1) : NULL;
+        is_good = text != NULL && PyBytes_Check(name) && PyBytes_Check(text);
+        if (is_good && fac_options_set(options, PyBytes_AsString(name), PyBytes_AsString(text),
+                                       err) < 0) {
             return false;
         }
     }
-    return true;
+    if (!is_good) {
+        PyErr_SetString(PyExc_TypeError, "settings must be a tuple of pairs of bytes");
+    }
+    return is_good;
 }
 
 /* Of the effective settings those that calls depend on. */

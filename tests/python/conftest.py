@@ -5,6 +5,7 @@ that FAC_PY_BACKEND names: memory, redis or valkey."""
 import itertools
 import os
 import random
+import sys
 import time
 
 import pytest
@@ -36,6 +37,7 @@ def pytest_report_header():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "backends(*names): the backends that this test is for")
+    config.addinivalue_line("markers", "counted_references: needs python3-dbg")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -43,7 +45,10 @@ def pytest_collection_modifyitems(config, items):
     chosen, others = [], []
     for item in items:
         marker = item.get_closest_marker("backends")
-        (chosen if marker is None or BACKEND in marker.args else others).append(item)
+        fits = marker is None or BACKEND in marker.args
+        if item.get_closest_marker("counted_references"):
+            fits = fits and hasattr(sys, "gettotalrefcount")
+        (chosen if fits else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = chosen
 

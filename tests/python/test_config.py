@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 import faciliter_lib.cache as fc
-from faciliter_lib.cache._config import describe, pair
+from faciliter_lib.cache._config import describe, pair, setting_text
 from faciliter_lib.cache.memory_config import MemoryConfig
 from faciliter_lib.cache.redis_config import RedisConfig
 from faciliter_lib.cache.valkey_config import ValkeyConfig
@@ -32,7 +32,7 @@ def test_defaults_are_the_librarys(config_class):
     for field in dataclasses.fields(config_class):
         if field.name in ("extra", "api_key"):
             continue
-        default = {None: "", True: "true", False: "false"}.get(field.default, str(field.default))
+        default = "" if field.default is None else setting_text(field.default)
         assert library[field.name] == default, field.name
 
 

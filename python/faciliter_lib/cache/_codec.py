@@ -8,12 +8,15 @@ stand on; where an interpreter does not have them as they are known, those two t
 from __future__ import annotations
 
 import enum
+import importlib
 import json
-import json.encoder
-import json.scanner
 from typing import Any, Callable, Sequence, Tuple
 
 from . import _errors, _log
+
+# Parts of json that type checkers do not know.
+_encoders: Any = importlib.import_module("json.encoder")
+_scanners: Any = importlib.import_module("json.scanner")
 
 
 class _Configured(enum.Enum):
@@ -44,23 +47,21 @@ def _make_encoder() -> Encoder:
     defaults = json.JSONEncoder()
     encoder: Encoder
     try:
-        encoder = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-            None, defaults.default, json.encoder.encode_basestring_ascii, None,
+        encoder = _encoders.c_make_encoder(
+            None, defaults.default, _encoders.encode_basestring_ascii, None,
             defaults.key_separator, defaults.item_separator, False, False, True,
         )
         probe = {"a": [1, 2.5, None, True, "\u00e9\n"], "b": float("inf")}
         if "".join(encoder(probe, 0)) == json.dumps(probe):
             return encoder
-    except Exception:  # another shape than the one known: any failure at all means "not this way"
+    except Exception:  # not of the shape known here: any failure at all means "not this way"
         pass
     return _slow_encode
 
 
 def _make_scanner() -> Scanner:
     try:
-        scanner: Scanner = json.scanner.c_make_scanner(  # type: ignore[attr-defined]
-            json.JSONDecoder()
-        )
+        scanner: Scanner = _scanners.c_make_scanner(json.JSONDecoder())
         if scanner('{"a": [1, 2.5, null]}', 0) == ({"a": [1, 2.5, None]}, 21):
             return scanner
     except Exception:  # as above

@@ -64,8 +64,6 @@ class _AutoCache(Cache):
 class _NoCache:
     """In the place of a cache when none is installed."""
 
-    _is_reached = False
-
     def __getattr__(self, name: str) -> Any:
         raise _nothing_installed()
 
@@ -99,9 +97,14 @@ def _install(
 ) -> None:
     global _target, _origin, _environment
     if isinstance(cache, Cache):
-        cache._set_quick(True)
+        cache._set_quick(True)  # where the facade goes on without, it does not wait for long
     _target, _origin, _environment = cache, origin, environment
     forget_failures()
+
+
+def _installed() -> Optional[Cache]:
+    target: Any = _target
+    return target if isinstance(target, Cache) else None
 
 
 def _uninstall() -> None:
@@ -135,19 +138,13 @@ def _read_environment() -> Tuple[Tuple[str, str], ...]:
 
 def _from_environment() -> Cache:
     """What set_cache() without arguments installs; what is installed may stay."""
-    if _origin in (_Origin.OPTIONS, _Origin.CALLER):
-        return _kept()
+    kept = _installed()
     environment = _read_environment()
-    if _origin is _Origin.ENVIRONMENT and environment == _environment:
-        return _kept()
+    if kept and (_origin is not _Origin.ENVIRONMENT or environment == _environment):
+        return kept
     cache = _AutoCache()
     _install(cache, _Origin.ENVIRONMENT, environment)
     return cache
-
-
-def _kept() -> Cache:
-    assert isinstance(_target, Cache)
-    return _target
 
 
 def _from_arguments(
@@ -174,7 +171,7 @@ def _from_arguments(
             message=f"a {type(config).__name__} does not fit the provider {word}",
         )
     if ttl is not CONFIGURED:
-        config = dataclasses.replace(config, ttl=ttl)  # type: ignore[type-var]
+        config = dataclasses.replace(config, ttl=ttl)
     return kind(config)
 
 
@@ -221,8 +218,8 @@ def set_cache(
 
 def get_cache() -> Optional[Cache]:
     """The installed cache; None when caching is disabled, or no server has answered yet."""
-    cache = _target
-    if not isinstance(cache, Cache) or not cache._is_reached:
+    cache = _installed()
+    if cache is None or not cache._is_reached:
         return None
     if isinstance(cache, _AutoCache):
         try:
@@ -237,9 +234,9 @@ def close_cache() -> None:
     """Disable the process-wide cache and end its connections, unless it was given as an instance.
     Calls in flight on other threads end as misses."""
     with _lock:
-        cache, origin = _target, _origin
+        cache, origin = _installed(), _origin
         _uninstall()
-    if isinstance(cache, Cache) and origin is not _Origin.CALLER:
+    if cache is not None and origin is not _Origin.CALLER:
         cache.close()
 
 
