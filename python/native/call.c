@@ -16,10 +16,9 @@ PyObject *facpy_raise(struct facpy_cache *self, const fac_error *err)
     if (err->status == FAC_E_NOMEM) {
         return PyErr_NoMemory();
     }
-    PyObject *exception =
-        PyObject_CallFunction(hook(self, FACPY_FAIL), "iiOss", (int)err->status, err->os_errno,
-                              err->maybe_applied ? Py_True : Py_False, err->server_code,
-                              err->message);
+    PyObject *exception = PyObject_CallFunction(
+        hook(self, FACPY_FAIL), "iiOss", (int)err->status, err->os_errno,
+        err->maybe_applied ? Py_True : Py_False, err->server_code, err->message);
     if (exception != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
         Py_DECREF(exception);
@@ -71,7 +70,8 @@ static void drain_log(struct facpy_cache *self)
     atomic_store_explicit(&log->n_lines, 0, memory_order_relaxed);
     atomic_flag_clear_explicit(&log->is_busy, memory_order_release);
     for (unsigned i = 0; i < n; i++) {
-        PyObject *text = PyUnicode_DecodeUTF8(texts[i], (Py_ssize_t)strlen(texts[i]), "replace");
+        PyObject *text = PyUnicode_DecodeUTF8(texts[i], (Py_ssize_t)strlen(texts[i]),
+                                              "replace");
         PyObject *done = text == NULL ? NULL
                                       : PyObject_CallFunction(hook(self, FACPY_LOG), "iO",
                                                               (int)levels[i], text);

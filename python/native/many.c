@@ -47,7 +47,8 @@ static void *places(size_t n, size_t bytes)
 }
 
 /* Takes `objects`, a list. On false, nothing is left to end. */
-static bool begin_batch(struct batch *b, PyObject *self, PyObject *objects, size_t n_holders_each)
+static bool begin_batch(struct batch *b, PyObject *self, PyObject *objects,
+                        size_t n_holders_each)
 {
     *b = (struct batch){.self = (struct facpy_cache *)self, .objects = objects};
     if (objects == NULL) {

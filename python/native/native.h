@@ -39,8 +39,8 @@ enum facpy_hook {
 enum {
     FACPY_LOG_LINES = 8,        /* kept until Python takes them; what is more is dropped */
     FACPY_LOG_TEXT_BYTES = 256, /* a longer line is cut */
-    FACPY_HEAL_MS = 250,        /* what one call spends on a server that was down a moment ago */
-    FACPY_LARGE_BYTES = 65536,  /* from here on copying takes longer than the lock's hand-over */
+    FACPY_HEAL_MS = 250,       /* what one call spends on a server that was down a moment ago */
+    FACPY_LARGE_BYTES = 65536, /* from here on copying takes longer than the lock's hand-over */
 };
 
 /* Lines of the library's log. Whoever finds it busy drops the line instead of waiting. */
@@ -54,13 +54,13 @@ struct facpy_log {
 };
 
 struct facpy_cache {
-    PyObject_HEAD /**/
-    fac_cache *cache;   /* NULL before _open(), and after close() */
-    PyObject *hooks;    /* NULL before _open() */
+    PyObject_HEAD         /**/
+        fac_cache *cache; /* NULL before _open(), and after close() */
+    PyObject *hooks;      /* NULL before _open() */
     bool is_memory;
-    bool is_quick;      /* calls on a server that is down take FACPY_HEAL_MS at most */
-    bool is_down;       /* the last answer was FAC_E_UNAVAILABLE */
-    bool is_reached;    /* there was another answer */
+    bool is_quick;   /* calls on a server that is down take FACPY_HEAL_MS at most */
+    bool is_down;    /* the last answer was FAC_E_UNAVAILABLE */
+    bool is_reached; /* there was another answer */
     uint32_t timeout_ms;
     struct facpy_log log;
 };

@@ -21,16 +21,22 @@ struct field {
     size_t offset;
 };
 
-#define HEALTH(field, kind) {#field, kind, offsetof(fac_health, field)}
-#define STATS(field, kind)  {#field, kind, offsetof(fac_stats, field)}
+#define HEALTH(field, kind)                       \
+    {                                             \
+#        field, kind, offsetof(fac_health, field) \
+    }
+#define STATS(field, kind)                       \
+    {                                            \
+#        field, kind, offsetof(fac_stats, field) \
+    }
 
 static const struct field k_health[] = {
-    HEALTH(is_healthy, FIELD_BOOL),        HEALTH(is_second_choice, FIELD_BOOL),
-    HEALTH(provider, FIELD_PROVIDER),      HEALTH(server, FIELD_TEXT),
-    HEALTH(version, FIELD_TEXT),           HEALTH(role, FIELD_TEXT),
-    HEALTH(endpoint, FIELD_TEXT),          HEALTH(protocol, FIELD_U32),
-    HEALTH(latency_us, FIELD_U64),         HEALTH(connections_open, FIELD_U32),
-    HEALTH(connections_idle, FIELD_U32),   HEALTH(max_connections, FIELD_U32),
+    HEALTH(is_healthy, FIELD_BOOL),       HEALTH(is_second_choice, FIELD_BOOL),
+    HEALTH(provider, FIELD_PROVIDER),     HEALTH(server, FIELD_TEXT),
+    HEALTH(version, FIELD_TEXT),          HEALTH(role, FIELD_TEXT),
+    HEALTH(endpoint, FIELD_TEXT),         HEALTH(protocol, FIELD_U32),
+    HEALTH(latency_us, FIELD_U64),        HEALTH(connections_open, FIELD_U32),
+    HEALTH(connections_idle, FIELD_U32),  HEALTH(max_connections, FIELD_U32),
     HEALTH(breaker_state, FIELD_BREAKER),
 };
 
@@ -156,9 +162,9 @@ PyObject *facpy_health(PyObject *self, PyObject *unused)
     }
     fac_status st = fac_cache_health(c.cache, &c.call, &health, sizeof(health), &c.err);
     facpy_leave(&c, st);
-    PyObject *dict =
-        fields_dict(k_health, sizeof(k_health) / sizeof(k_health[0]), &health);
-    if (dict != NULL && !put(dict, "error", PyUnicode_FromString(st < 0 ? c.err.message : ""))) {
+    PyObject *dict = fields_dict(k_health, sizeof(k_health) / sizeof(k_health[0]), &health);
+    if (dict != NULL &&
+        !put(dict, "error", PyUnicode_FromString(st < 0 ? c.err.message : ""))) {
         Py_CLEAR(dict);
     }
     return dict;

@@ -21,8 +21,8 @@ bool facpy_options_fill(PyObject *settings, fac_options *options, fac_error *err
         PyObject *name = PyTuple_Check(pair) ? PyTuple_GetItem(pair, 0) : NULL;
         PyObject *text = name != NULL ? PyTuple_GetItem(pair, 1) : NULL;
         is_good = text != NULL && PyBytes_Check(name) && PyBytes_Check(text);
-        if (is_good && fac_options_set(options, PyBytes_AsString(name), PyBytes_AsString(text),
-                                       err) < 0) {
+        if (is_good &&
+            fac_options_set(options, PyBytes_AsString(name), PyBytes_AsString(text), err) < 0) {
             return false;
         }
     }
@@ -51,7 +51,8 @@ static PyObject *open_handle(PyObject *self, PyObject *args)
     PyObject *settings = NULL;
     PyObject *hooks = NULL;
     int ignore_environment = 0;
-    if (!PyArg_ParseTuple(args, "OpO!", &settings, &ignore_environment, &PyTuple_Type, &hooks)) {
+    if (!PyArg_ParseTuple(args, "OpO!", &settings, &ignore_environment, &PyTuple_Type,
+                          &hooks)) {
         return NULL;
     }
     if (PyTuple_Size(hooks) != FACPY_N_HOOKS) {
@@ -190,9 +191,12 @@ PyObject *facpy_cache_type(void)
         {NULL, NULL, NULL, NULL, NULL},
     };
     PyType_Slot slots[] = {
-        {Py_tp_new, SLOT(new_cache)},     {Py_tp_dealloc, SLOT(dealloc)},
-        {Py_tp_traverse, SLOT(traverse)}, {Py_tp_clear, SLOT(clear)},
-        {Py_tp_methods, methods},         {Py_tp_getset, getters},
+        {Py_tp_new, SLOT(new_cache)},
+        {Py_tp_dealloc, SLOT(dealloc)},
+        {Py_tp_traverse, SLOT(traverse)},
+        {Py_tp_clear, SLOT(clear)},
+        {Py_tp_methods, methods},
+        {Py_tp_getset, getters},
         {0, NULL},
     };
     PyType_Spec spec = {

@@ -6,14 +6,30 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from typing import Any, Callable, Optional, TypeVar, Union, cast, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union, cast, overload
 
 from . import cache_manager
 from ._codec import CONFIGURED
 from .cache_manager import TTL
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Key = Union[None, str, Callable[..., str]]
+
+if TYPE_CHECKING:
+    from typing import Protocol, TypeVar
+
+    from typing_extensions import ParamSpec  # a type checker has it, and nobody else asks
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class CachedFunction(Protocol[P, R]):
+        """What @cached makes of a function."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def __get__(self, instance: Any, owner: Any = None) -> Callable[..., R]: ...
+        def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+        def cache_delete(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+
 
 _MISSING = object()
 
@@ -44,9 +60,11 @@ def _key_maker(function: Callable[..., Any], key: Key) -> Callable[..., str]:
 
 
 @overload
-def cached(function: Function) -> Function: ...
+def cached(function: Callable[P, R]) -> CachedFunction[P, R]: ...
 @overload
-def cached(*, ttl: TTL = ..., key: Key = None) -> Callable[[Function], Function]: ...
+def cached(
+    *, ttl: TTL = ..., key: Key = None
+) -> Callable[[Callable[P, R]], CachedFunction[P, R]]: ...
 def cached(function: Optional[Any] = None, *, ttl: TTL = CONFIGURED, key: Key = None) -> Any:
     """Keep what a function returns in the process-wide cache, and return that while it lives.
 
