@@ -27,6 +27,7 @@ import redis
 import redis.connection
 
 import faciliter_lib.cache as fc
+from faciliter_lib.cache import _codec
 
 VALUE = {"id": 123, "name": "Alice", "roles": ["admin", "editor"], "active": True}
 N_KEYS = 1000
@@ -245,7 +246,14 @@ def measure_memory(report):
     report.alone("memory get", "memory", lambda i: fc.cache_get("user:000123"), 500000)
     report.alone("memory set", "memory", ours_set, None)
     report.alone("memory many", "memory", ours_many, None)
+    report.alone("memory exists", "memory", lambda i: fc.cache_exists("user:000123"), None)
     fc.close_cache()
+    # Where the time goes: the package calls the two below, made once; the json module, these.
+    encode, scan, text = _codec.HOOKS[0], _codec.HOOKS[2], json.dumps(VALUE)
+    report.alone("json encoder", "", lambda i: encode(VALUE, 0), None)
+    report.alone("json.dumps", "", lambda i: json.dumps(VALUE), None)
+    report.alone("json scanner", "", lambda i: scan(text, 0), None)
+    report.alone("json.loads", "", lambda i: json.loads(text), None)
 
 
 def main():

@@ -23,6 +23,7 @@ def in_child(work):
     if pid != 0:
         return pid
     code = 1
+    signal.alarm(60)  # a child that waits for a lock that nobody has would wait for ever
     try:
         work()
         code = 0

@@ -142,6 +142,21 @@ def test_the_type_is_collected_with_its_subclasses(make_config):
     assert gone() is None
 
 
+def test_a_circle_through_what_the_object_was_given_is_collected(make_config, monkeypatch):
+    from faciliter_lib.cache import _base, _codec
+
+    circle = []
+    hooks = _codec.HOOKS[:5] + (circle.append, _codec.HOOKS[6])
+    monkeypatch.setattr(_base, "HOOKS", hooks)
+    cache = CLASSES[BACKEND][0](make_config())
+    circle.append(cache)
+    gone = weakref.ref(cache)
+    del cache, circle, hooks
+    monkeypatch.undo()
+    gc.collect()
+    assert gone() is None
+
+
 @pytest.mark.backends("redis", "valkey")
 def test_an_object_that_ends_closes_its_connections(make_config):
     def descriptors():

@@ -56,7 +56,7 @@ def test_the_interpreter_is_free_while_a_call_waits(own_server, make_config, ver
     call kept the interpreter to itself."""
     arguments = {"set": ("k", 1), "add": ("k", 1), "get_many": (["k"],), "set_many": ({"k": 1},),
                  "delete_many": (["k"],), "clear": (), "health_check": (), "connect": ()}
-    with CLASSES[BACKEND][0](make_config(own_server, timeout=60)) as cache:
+    with CLASSES[BACKEND][0](make_config(own_server, timeout=30)) as cache:
         own_server.pause()
         began, ended = threading.Event(), threading.Event()
 
