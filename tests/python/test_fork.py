@@ -23,7 +23,7 @@ def in_child(work):
     if pid != 0:
         return pid
     code = 1
-    signal.alarm(60)  # a child that waits for a lock that nobody has would wait for ever
+    signal.alarm(40)  # a child that waits for a lock that nobody has would wait for ever
     try:
         work()
         code = 0
@@ -96,11 +96,13 @@ def test_forks_while_threads_are_in_calls(cache, installed):
             assert fc.cache_get(f"c{i}") == i
         assert fc.set_cache() is True
 
-    for _ in range(scaled(20, 3)):
-        assert_good_end(in_child(child))
-    is_over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(scaled(20, 3)):
+            assert_good_end(in_child(child))
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
     assert failures == []
 
 

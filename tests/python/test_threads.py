@@ -56,7 +56,7 @@ def test_the_interpreter_is_free_while_a_call_waits(own_server, make_config, ver
     call kept the interpreter to itself."""
     arguments = {"set": ("k", 1), "add": ("k", 1), "get_many": (["k"],), "set_many": ({"k": 1},),
                  "delete_many": (["k"],), "clear": (), "health_check": (), "connect": ()}
-    with CLASSES[BACKEND][0](make_config(own_server, timeout=30)) as cache:
+    with CLASSES[BACKEND][0](make_config(own_server, timeout=15)) as cache:
         own_server.pause()
         began, ended = threading.Event(), threading.Event()
 
@@ -71,12 +71,15 @@ def test_the_interpreter_is_free_while_a_call_waits(own_server, make_config, ver
         thread = threading.Thread(target=wait_in_a_call)
         thread.start()
         began.wait()
-        wait_for(lambda: cache.stats()["calls_in_flight"] > 0 or cache.stats()["connections_exclusive"] > 0)
-        for _ in range(1000):
-            assert not ended.is_set()
-            time.sleep(0)
-        own_server.resume()
-        thread.join()
+        try:
+            wait_for(lambda: cache.stats()["calls_in_flight"]
+                     or cache.stats()["connections_exclusive"])
+            for _ in range(1000):
+                assert not ended.is_set()
+                time.sleep(0)
+        finally:
+            own_server.resume()
+            thread.join()
         assert ended.is_set()
 
 
@@ -93,11 +96,13 @@ def test_long_work_on_memory_leaves_the_interpreter_free(make_config):
 
         thread = threading.Thread(target=count)
         thread.start()
-        for _ in range(5):
-            cache.set_many(values)
-            assert len(cache.get_many(values)) == len(values)
-        is_over.set()
-        thread.join()
+        try:
+            for _ in range(5):
+                cache.set_many(values)
+                assert len(cache.get_many(values)) == len(values)
+        finally:
+            is_over.set()
+            thread.join()
         assert n_turns[0] > 0
 
 
@@ -129,10 +134,12 @@ def test_close_and_connect_while_others_call(make_config):
 
     def work(number):
         if number == 0:
-            for _ in range(scaled(60, 6)):
-                cache.close()
-                cache.connect()
-            is_over.set()
+            try:
+                for _ in range(scaled(60, 6)):
+                    cache.close()
+                    cache.connect()
+            finally:
+                is_over.set()
             return
         while not is_over.is_set():
             try:
@@ -191,10 +198,12 @@ def test_the_dict_of_a_batch_may_change_meanwhile(cache):
 
     def work(number):
         if number == 0:
-            for _ in range(scaled(100, 10)):
-                assert cache.set_many(values) >= 200
-                assert len(cache.get_many(list(values))) >= 200
-            is_over.set()
+            try:
+                for _ in range(scaled(100, 10)):
+                    assert cache.set_many(values) >= 200
+                    assert len(cache.get_many(list(values))) >= 200
+            finally:
+                is_over.set()
             return
         while not is_over.is_set():
             values[f"x{number}"] = number
