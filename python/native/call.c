@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static PyObject *hook(const struct facpy_cache *self, enum facpy_hook which)
-{
-    return PyTuple_GetItem(self->hooks, (Py_ssize_t)which);
-}
-
 /* --- Failures ------------------------------------------------------------------------------- */
 
 PyObject *facpy_raise(struct facpy_cache *self, const fac_error *err)
@@ -17,7 +12,7 @@ PyObject *facpy_raise(struct facpy_cache *self, const fac_error *err)
         return PyErr_NoMemory();
     }
     PyObject *exception = PyObject_CallFunction(
-        hook(self, FACPY_FAIL), "iiOss", (int)err->status, err->os_errno,
+        facpy_hook(self, FACPY_FAIL), "iiOss", (int)err->status, err->os_errno,
         err->maybe_applied ? Py_True : Py_False, err->server_code, err->message);
     if (exception != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
@@ -73,7 +68,7 @@ static void drain_log(struct facpy_cache *self)
         PyObject *text = PyUnicode_DecodeUTF8(texts[i], (Py_ssize_t)strlen(texts[i]),
                                               "replace");
         PyObject *done = text == NULL ? NULL
-                                      : PyObject_CallFunction(hook(self, FACPY_LOG), "iO",
+                                      : PyObject_CallFunction(facpy_hook(self, FACPY_LOG), "iO",
                                                               (int)levels[i], text);
         if (done == NULL) {
             PyErr_WriteUnraisable((PyObject *)self);

@@ -13,11 +13,6 @@ enum {
     BYTES_MARK = 0xFF,
 };
 
-static PyObject *hook(const struct facpy_cache *self, enum facpy_hook which)
-{
-    return PyTuple_GetItem(self->hooks, (Py_ssize_t)which);
-}
-
 /* --- Arguments ------------------------------------------------------------------------------ */
 
 bool facpy_is_initialised(const struct facpy_cache *self)
@@ -127,7 +122,7 @@ static bool refuse_ttl(struct facpy_cache *self)
 
 bool facpy_ttl(struct facpy_cache *self, PyObject *ttl, int64_t *out_ms)
 {
-    if (ttl == NULL || ttl == hook(self, FACPY_CONFIGURED)) {
+    if (ttl == NULL || ttl == facpy_hook(self, FACPY_CONFIGURED)) {
         *out_ms = FAC_TTL_DEFAULT;
         return true;
     }
@@ -175,8 +170,8 @@ static PyObject *zero(void)
 static PyObject *json_text(struct facpy_cache *self, PyObject *value)
 {
     PyObject *nothing = zero();
-    PyObject *parts = PyObject_CallFunctionObjArgs(hook(self, FACPY_ENCODE), value, nothing,
-                                                   (PyObject *)NULL);
+    PyObject *parts = PyObject_CallFunctionObjArgs(facpy_hook(self, FACPY_ENCODE), value,
+                                                   nothing, (PyObject *)NULL);
     Py_XDECREF(nothing);
     if (parts == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_RecursionError)) {
@@ -184,7 +179,8 @@ static PyObject *json_text(struct facpy_cache *self, PyObject *value)
         }
         /* json.dumps() tells a circle from what is deep. */
         PyErr_Clear();
-        return PyObject_CallFunctionObjArgs(hook(self, FACPY_DUMPS), value, (PyObject *)NULL);
+        return PyObject_CallFunctionObjArgs(facpy_hook(self, FACPY_DUMPS), value,
+                                            (PyObject *)NULL);
     }
     PyObject *empty = PyUnicode_FromStringAndSize(NULL, 0);
     PyObject *text = empty == NULL ? NULL : PyUnicode_Join(empty, parts);
@@ -238,8 +234,8 @@ static PyObject *whole_value(PyObject *text, PyObject *scanned)
 static PyObject *json_value(struct facpy_cache *self, PyObject *text)
 {
     PyObject *nothing = zero();
-    PyObject *scanned = PyObject_CallFunctionObjArgs(hook(self, FACPY_SCAN), text, nothing,
-                                                     (PyObject *)NULL);
+    PyObject *scanned = PyObject_CallFunctionObjArgs(facpy_hook(self, FACPY_SCAN), text,
+                                                     nothing, (PyObject *)NULL);
     Py_XDECREF(nothing);
     PyObject *value = NULL;
     if (scanned != NULL) {
@@ -249,7 +245,8 @@ static PyObject *json_value(struct facpy_cache *self, PyObject *text)
         return NULL;
     }
     if (value == NULL && PyErr_Occurred() == NULL) {
-        value = PyObject_CallFunctionObjArgs(hook(self, FACPY_LOADS), text, (PyObject *)NULL);
+        value = PyObject_CallFunctionObjArgs(facpy_hook(self, FACPY_LOADS), text,
+                                             (PyObject *)NULL);
         if (value == NULL) {
             (void)is_no_json();
         }

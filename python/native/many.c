@@ -146,19 +146,28 @@ static PyObject *count_ok(const struct batch *b)
     return PyLong_FromSize_t(n_ok);
 }
 
+/* Put the value of item `i`, if it has one, under its key. */
+static bool put_found(struct batch *b, size_t i, PyObject *found)
+{
+    if (b->statuses[i] != FAC_OK) {
+        return true;
+    }
+    PyObject *key = PyList_GetItem(b->objects, (Py_ssize_t)i);
+    PyObject *value = facpy_decode(b->self, fac_value_bytes(b->values[i]));
+    bool is_done = value != NULL && PyDict_SetItem(found, key, value) == 0;
+    Py_XDECREF(value);
+    return is_done;
+}
+
 static PyObject *found_values(struct batch *b)
 {
     PyObject *found = PyDict_New();
-    for (size_t i = 0; found != NULL && i < b->n; i++) {
-        if (b->statuses[i] != FAC_OK) {
-            continue;
-        }
-        PyObject *value = facpy_decode(b->self, fac_value_bytes(b->values[i]));
-        PyObject *key = PyList_GetItem(b->objects, (Py_ssize_t)i);
-        if (value == NULL || PyDict_SetItem(found, key, value) < 0) {
-            Py_CLEAR(found);
-        }
-        Py_XDECREF(value);
+    bool is_good = found != NULL;
+    for (size_t i = 0; is_good && i < b->n; i++) {
+        is_good = put_found(b, i, found);
+    }
+    if (!is_good) {
+        Py_CLEAR(found);
     }
     return found;
 }

@@ -35,9 +35,11 @@ static int execute(PyObject *module)
                : -1;
 }
 
+/* NOLINTBEGIN(readability-identifier-naming): the name that Python looks for. */
 PyMODINIT_FUNC PyInit__native(void);
 
 PyMODINIT_FUNC PyInit__native(void)
+/* NOLINTEND(readability-identifier-naming) */
 {
     static PyMethodDef functions[] = {
         {"describe", facpy_describe, METH_VARARGS, NULL},

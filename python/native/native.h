@@ -65,6 +65,12 @@ struct facpy_cache {
     struct facpy_log log;
 };
 
+/* Borrowed. Only after _open(). */
+static inline PyObject *facpy_hook(const struct facpy_cache *self, enum facpy_hook which)
+{
+    return PyTuple_GetItem(self->hooks, (Py_ssize_t)which);
+}
+
 /* --- type.c --------------------------------------------------------------------------------- */
 
 /* The type `Cache`, as a new reference. */

@@ -128,10 +128,12 @@ static bool put(PyObject *dict, const char *name, PyObject *value)
 static PyObject *fields_dict(const struct field *fields, size_t n, const void *base)
 {
     PyObject *dict = PyDict_New();
-    for (size_t i = 0; dict != NULL && i < n; i++) {
-        if (!put(dict, fields[i].name, field_value(&fields[i], base))) {
-            Py_CLEAR(dict);
-        }
+    bool is_good = dict != NULL;
+    for (size_t i = 0; is_good && i < n; i++) {
+        is_good = put(dict, fields[i].name, field_value(&fields[i], base));
+    }
+    if (!is_good) {
+        Py_CLEAR(dict);
     }
     return dict;
 }

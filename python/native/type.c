@@ -33,13 +33,18 @@ bool facpy_options_fill(PyObject *settings, fac_options *options, fac_error *err
 }
 
 /* Of the effective settings those that calls depend on. */
+struct effective {
+    bool is_memory;
+    uint32_t timeout_ms;
+};
+
 static void on_setting(void *context, const fac_setting *setting)
 {
-    struct facpy_cache *self = context;
+    struct effective *effective = context;
     if (strcmp(setting->name, "provider") == 0) {
-        self->is_memory = strcmp(setting->value, "memory") == 0;
+        effective->is_memory = strcmp(setting->value, "memory") == 0;
     } else if (strcmp(setting->name, "timeout") == 0) {
-        self->timeout_ms = (uint32_t)(strtod(setting->value, NULL) * 1000.0);
+        effective->timeout_ms = (uint32_t)(strtod(setting->value, NULL) * 1000.0);
     }
 }
 
@@ -67,18 +72,21 @@ static PyObject *open_handle(PyObject *self, PyObject *args)
     fac_options options;
     fac_error err;
     fac_cache *opened = NULL;
+    struct effective effective = {false, 0};
     fac_options_init(&options);
     options.ignore_environment = ignore_environment != 0;
     options.open = FAC_OPEN_LAZY;
     options.log = facpy_log_line;
     options.log_context = &cache->log;
     if (!facpy_options_fill(settings, &options, &err) ||
-        fac_options_describe(&options, on_setting, cache, &err) < 0 ||
+        fac_options_describe(&options, on_setting, &effective, &err) < 0 ||
         fac_cache_open(&options, &opened, &err) < 0) {
         return PyErr_Occurred() != NULL ? NULL : facpy_raise(cache, &err);
     }
     fac_cache *before = cache->cache;
     cache->cache = opened;
+    cache->is_memory = effective.is_memory;
+    cache->timeout_ms = effective.timeout_ms;
     cache->is_down = false;
     cache->is_reached = false;
     fac_cache_unref(before);
@@ -165,19 +173,29 @@ static void dealloc(PyObject *self)
 PyObject *facpy_cache_type(void)
 {
     static PyMethodDef methods[] = {
-        {"get", KEYWORDS(facpy_get), NULL},
-        {"set", KEYWORDS(facpy_set), NULL},
-        {"add", KEYWORDS(facpy_add), NULL},
-        {"delete", KEYWORDS(facpy_delete), NULL},
-        {"exists", KEYWORDS(facpy_exists), NULL},
-        {"ttl", KEYWORDS(facpy_ttl_of), NULL},
-        {"touch", KEYWORDS(facpy_touch), NULL},
-        {"increment", KEYWORDS(facpy_increment), NULL},
-        {"get_many", KEYWORDS(facpy_get_many), NULL},
-        {"set_many", KEYWORDS(facpy_set_many), NULL},
-        {"delete_many", KEYWORDS(facpy_delete_many), NULL},
-        {"clear", facpy_clear, METH_NOARGS, NULL},
-        {"stats", facpy_stats, METH_NOARGS, NULL},
+        {"get", KEYWORDS(facpy_get),
+         "get(key, default=None)\n\nThe value; `default` when there is none."},
+        {"set", KEYWORDS(facpy_set), "set(key, value, ttl=CONFIGURED)\n\nStore a value. True."},
+        {"add", KEYWORDS(facpy_add),
+         "add(key, value, ttl=CONFIGURED)\n\nStore a value only when the key is absent. Whether it did."},
+        {"delete", KEYWORDS(facpy_delete),
+         "delete(key)\n\nRemove a key. Whether it was there."},
+        {"exists", KEYWORDS(facpy_exists), "exists(key)\n\nWhether a key is there."},
+        {"ttl", KEYWORDS(facpy_ttl_of),
+         "ttl(key)\n\nSeconds a key has left; inf: no expiry; None: not there."},
+        {"touch", KEYWORDS(facpy_touch),
+         "touch(key, ttl=CONFIGURED)\n\nGive a key a new time to live. Whether it is there."},
+        {"increment", KEYWORDS(facpy_increment),
+         "increment(key, delta=1, ttl=CONFIGURED)\n\nAdd to a whole number, atomically. The sum."},
+        {"get_many", KEYWORDS(facpy_get_many), "get_many(keys)\n\nA dict of those found."},
+        {"set_many", KEYWORDS(facpy_set_many),
+         "set_many(mapping, ttl=CONFIGURED)\n\nStore all. How many."},
+        {"delete_many", KEYWORDS(facpy_delete_many),
+         "delete_many(keys)\n\nRemove keys. How many were there."},
+        {"clear", facpy_clear, METH_NOARGS,
+         "clear()\n\nRemove every key under the prefix. How many."},
+        {"stats", facpy_stats, METH_NOARGS,
+         "stats()\n\nCounters since it was opened, as a dict."},
         {"_open", open_handle, METH_VARARGS, NULL},
         {"_close", close_handle, METH_NOARGS, NULL},
         {"_connect", facpy_connect, METH_NOARGS, NULL},
