@@ -105,8 +105,9 @@ lint_man() {
 
 # Types of the package, of the examples and of a sample of its users; the form of every Python file.
 lint_python() {
-    (cd python && mypy --cache-dir ../build/lint/mypy --config-file pyproject.toml -p faciliter_lib)
-    MYPYPATH=python mypy --cache-dir build/lint/mypy-users --config-file python/pyproject.toml \
+    (cd python && /usr/bin/python3 -m mypy --cache-dir ../build/lint/mypy \
+        --config-file pyproject.toml -p faciliter_lib)
+    MYPYPATH=python /usr/bin/python3 -m mypy --cache-dir build/lint/mypy-users --config-file python/pyproject.toml \
         examples/*.py tests/python/typing_sample.py
     some_files '*.py' '*.pyi' | xargs /usr/bin/python3 tools/check_python.py
 }
