@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -95,6 +96,20 @@ class Theirs:
             pipeline.get("cache:" + key)
         stored = pipeline.execute()
         check(len({k: json.loads(s) for k, s in zip(BATCH, stored) if s is not None}), len(BATCH))
+
+
+def bare_socket(port):
+    """The least that a GET can take in Python: two system calls, and nothing is looked at."""
+    peer = socket.create_connection(("127.0.0.1", port))
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    key = ("cache:" + KEYS[0]).encode()
+    frame = b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key)
+
+    def get(i):
+        peer.send(frame)
+        peer.recv(4096)
+
+    return get
 
 
 # --- measuring ------------------------------------------------------------------------------------
@@ -219,6 +234,7 @@ def measure_server(report, name, program, note_cpu):
         report.compare("a/a", name, 1, theirs.get, theirs.get)
         report.compare("get", name, 1, ours_get, theirs.get, 1.5)
         report.compare("set", name, 1, ours_set, theirs.set, 1.5)
+        report.compare("get bare socket", name, 1, bare_socket(server.port), theirs.get)
         report.compare("get", name, 16, ours_get, theirs.get, 3)
         report.compare("set", name, 16, ours_set, theirs.set, 3)
         report.compare("get_many 100", name, 1, ours_many, theirs.many, 2)
