@@ -402,6 +402,30 @@ static void test_pool__close_wakes_everybody(void **state)
 
 /* --- Idle connections ----------------------------------------------------------------------- */
 
+/* What a caller waited for a connection is not what the server took: the clock is read again. */
+static void test_pool__the_time_is_that_of_the_connection(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, rig_echo, NULL, 2);
+    int64_t now_ns = faci_clock_now_ns();
+    int64_t long_ago_ns = now_ns - 5000 * (int64_t)FACI_NS_PER_MS;
+    struct faci_lease lease = {
+        .now_ns = long_ago_ns, .began_ns = long_ago_ns, .deadline_ns = rig_soon()};
+    fac_error err;
+    assert_status(faci_pool_join(&scene.pool, &lease, &err), FAC_OK, &err);
+    assert_true(lease.now_ns >= now_ns);
+    assert_true(lease.began_ns == long_ago_ns);
+    assert_true(atomic_load(&lease.conn->progress_ns) >= now_ns);
+    assert_true(atomic_load(&lease.conn->used_at_ns) >= now_ns);
+    faci_pool_leave(&scene.pool, lease.conn);
+    lease.now_ns = long_ago_ns;
+    assert_status(faci_pool_checkout(&scene.pool, &lease, &err), FAC_OK, &err);
+    assert_true(lease.now_ns >= now_ns);
+    faci_pool_give_back(&scene.pool, lease.conn);
+    end(&scene);
+}
+
 /* Says OK to nothing, on the first connection, when the gate opens. */
 static void talks_out_of_turn(struct kit_stub_conn *conn, void *context)
 {
@@ -454,6 +478,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_pool__waits_no_longer_than_its_deadline),
     KIT_TEST(test_pool__waiters_are_told_when_the_server_goes_down),
     KIT_TEST(test_pool__close_wakes_everybody),
+    KIT_TEST(test_pool__the_time_is_that_of_the_connection),
     KIT_TEST(test_pool__looks_at_what_was_idle_for_long),
 };
 
