@@ -6,6 +6,8 @@
 #include "backend/backend.h"
 #include "base/sync.h"
 #include "engine/engine.h"
+#include "engine/password.h"
+#include "net/tls.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +17,8 @@ struct faci_server {
     const struct faci_config *config;
     struct faci_log log;
     struct faci_engine *engines[2]; /* one for each choice of the config */
+    struct faci_tls *tls[2];        /* NULL: plain text */
+    struct faci_asker *askers[2];   /* NULL: nobody is asked for the password */
     atomic_uint chosen;             /* which; n_choices while none has answered */
 };
 
@@ -63,6 +67,13 @@ static inline fac_status faci_server_found(fac_status st, const struct faci_answ
     }
     return slot->number > 0 || was_resent ? FAC_OK : FAC_MISS;
 }
+
+/* server_security.c: what a choice needs before its engine is opened. FAC_OK, FAC_E_CONFIG,
+ * FAC_E_UNSUPPORTED, FAC_E_NOMEM. */
+fac_status faci_server_open_security(struct faci_server *server, unsigned i, fac_error *err);
+void faci_server_close_security(struct faci_server *server, unsigned i);
+void faci_server_tell_security(struct faci_server *server, fac_health *out);
+void faci_server_count_security(struct faci_server *server, fac_stats *out);
 
 /* server_group.c */
 fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key *key,

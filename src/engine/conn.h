@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/sync.h"
 #include "engine/command.h"
 #include "engine/slot.h"
@@ -43,6 +44,9 @@ struct faci_identity {
     uint32_t protocol; /* 2 or 3 */
 };
 
+struct faci_asker; /* password.h */
+struct faci_tls;   /* net/tls.h */
+
 /* What all connections of an engine count together. */
 struct faci_tally {
     atomic_ullong late_replies; /* came after their caller had left */
@@ -59,8 +63,10 @@ struct faci_engine_config {
     uint16_t port;
     uint32_t db;
     const char *username;      /* NULL: none */
-    const char *password;      /* NULL: none */
-    const char *password_file; /* NULL: none */
+    const struct faci_secret *password; /* NULL: none */
+    const char *password_file;          /* NULL: none */
+    struct faci_asker *asker;           /* NULL: nobody is asked for it; borrowed */
+    struct faci_tls *tls;               /* NULL: plain text; borrowed */
     uint32_t max_connections;
     uint32_t timeout_ms;
     bool retry_on_timeout;
@@ -152,6 +158,7 @@ struct faci_conn {
     struct faci_conn *next_idle;
     _Atomic int64_t used_at_ns; /* when it was lent last */
     int64_t ready_at_ns;
+    _Atomic int64_t reauth_at_ns; /* when to authenticate anew */
     uint64_t n_greeting; /* n_done when it was ready */
 };
 

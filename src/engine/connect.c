@@ -2,9 +2,11 @@
 /* engine/connect.c — address, stream, handshake: in this order, within one deadline. */
 #include "engine/connect.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/handshake.h"
-#include "engine/secret.h"
+#include "engine/password.h"
+#include "net/tls.h"
 
 #include <string.h>
 
@@ -36,7 +38,17 @@ static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *r
         st = faci_stream_connect(&conn->stream, &addresses, config->timeout_ms, deadline_ns,
                                  err);
     }
+    if (st == FAC_OK && config->tls != NULL) {
+        st = faci_tls_secure(config->tls, &conn->stream, deadline_ns, err);
+    }
     return st;
+}
+
+/* A layer may know better: a server tells only behind the handshake that it wants a certificate. */
+static fac_status ask_layer(struct faci_conn *conn, fac_status st, fac_error *err)
+{
+    fac_status why = faci_stream_why(&conn->stream, err);
+    return why < 0 ? why : st;
 }
 
 fac_status faci_connect(struct faci_conn *conn, struct faci_resolver *resolver,
@@ -44,16 +56,20 @@ fac_status faci_connect(struct faci_conn *conn, struct faci_resolver *resolver,
 {
     fac_error why;
     faci_error_clear(&why);
-    struct faci_secret password;
-    fac_status st = faci_secret_load(&password, conn->config, &why);
+    struct faci_password password;
+    fac_status st = faci_password_get(&password, conn->config, deadline_ns, &why);
     bool is_ours = st < 0; /* nothing to do with the server */
     if (st == FAC_OK) {
         st = connect_stream(conn, resolver, deadline_ns, &why);
     }
     if (st == FAC_OK) {
-        st = faci_handshake(conn, password.text, deadline_ns, &why);
+        st = faci_handshake(conn, faci_secret_reveal(password.text), deadline_ns, &why);
+        st = st < 0 ? ask_layer(conn, st, &why) : st;
     }
-    faci_secret_fini(&password);
+    if (st == FAC_OK) {
+        faci_note_expiry(conn, faci_clock_now_ns(), password.expires_ns);
+    }
+    faci_password_fini(&password);
     if (st == FAC_OK) {
         conn->is_ready = true;
         return FAC_OK;

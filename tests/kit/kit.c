@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/random.h>
 
 static char **test_args;
@@ -14,6 +15,7 @@ static size_t n_test_args;
 
 int kit_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n_tests)
 {
+    (void)umask(077); /* files of passwords and keys are nobody else's */
     if (argc > 2) {
         test_args = argv + 2;
         n_test_args = (size_t)argc - 2;

@@ -14,13 +14,17 @@ static const struct variant {
     enum kit_server_kind kind;
     uint32_t protocol;
     bool is_unix;
+    bool is_tls;
 } k_variants[] = {
-    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false},
-    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false},
-    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false},
-    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true},
-    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false},
-    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false},
+    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false, false},
+    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false, false},
+    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false, false},
+    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true, false},
+    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false},
+    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, false},
+    {"redis_tls", "redis", FAC_REDIS, KIT_REDIS, 3, false, true},
+    {"valkey_tls", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, true},
+    {"valkey_tls2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, true},
 };
 
 enum {
@@ -51,13 +55,18 @@ static void start_server(struct live *live, const struct variant *variant,
         assert_true(n < CONFIG_LINES_MAX);
         lines[n++] = *config++;
     }
-    struct kit_server_options options = {.kind = variant->kind, .config = lines};
+    struct kit_server_options options = {.kind = variant->kind, .config = lines, .is_tls = variant->is_tls};
     live->server = kit_server_start(&options);
     if (variant->is_unix) {
         live->options.unix_socket = kit_server_socket(live->server);
     } else {
         live->options.host = "127.0.0.1";
         live->options.port = kit_server_port(live->server);
+    }
+    if (variant->is_tls) {
+        live->ca = kit_cert("ca.pem");
+        live->options.tls = FAC_YES;
+        live->options.tls_ca_file = live->ca.path;
     }
 }
 
