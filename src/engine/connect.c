@@ -44,10 +44,18 @@ static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *r
     return st;
 }
 
-/* A layer may know better: a server tells only behind the handshake that it wants a certificate. */
-static fac_status ask_layer(struct faci_conn *conn, fac_status st, fac_error *err)
+/* A layer may know better: a server tells only behind the handshake that it wants a certificate. And
+ * a server of TLS that was greeted in plain text hangs up without a word. */
+static fac_status explain_end(struct faci_conn *conn, fac_status st, fac_error *err)
 {
     fac_status why = faci_stream_why(&conn->stream, err);
+    bool is_plain = conn->config->tls == NULL && conn->config->unix_socket == NULL;
+    if (why == FAC_OK && is_plain && st == FAC_E_UNAVAILABLE && conn->n_done == 0 &&
+        conn->n_sent > 0) {
+        fac_error known = *err;
+        return faci_fail(err, st, known.os_errno,
+                         "%s (before a word was said; does this port speak TLS?)", known.message);
+    }
     return why < 0 ? why : st;
 }
 
@@ -64,7 +72,7 @@ fac_status faci_connect(struct faci_conn *conn, struct faci_resolver *resolver,
     }
     if (st == FAC_OK) {
         st = faci_handshake(conn, faci_secret_reveal(password.text), deadline_ns, &why);
-        st = st < 0 ? ask_layer(conn, st, &why) : st;
+        st = st < 0 ? explain_end(conn, st, &why) : st;
     }
     if (st == FAC_OK) {
         faci_note_expiry(conn, faci_clock_now_ns(), password.expires_ns);

@@ -25,6 +25,7 @@
 struct faci_tls {
     const struct faci_tls_module *module;
     struct faci_tls_options options;
+    char name[FACI_TLS_NAME_BYTES];
     struct faci_mutex lock; /* of what follows */
     struct faci_tls_context *context;
     struct faci_tls_report report;
@@ -234,10 +235,48 @@ static fac_status fail_in_handshake(ssize_t got, int os_errno, fac_error *err)
                      faci_errno_text(os_errno, text, sizeof(text)));
 }
 
+/*
+ * A Redis that speaks no TLS takes a ClientHello for the beginning of a line, and waits for its end:
+ * whoever mixed up the ports would only learn that nothing came in time. A line of more than 64 KiB
+ * it refuses, in plain text. So, when hardly any time is left and not a byte has come, that much is
+ * sent; a handshake that could still have succeeded was none within the deadline.
+ */
+static void tell_plain_from_slow(struct faci_stream *stream, int64_t deadline_ns)
+{
+    static const char k_filling[4096];
+    size_t left = (size_t)64 * 1024 + sizeof(k_filling);
+    while (left > 0) {
+        ssize_t n = send(stream->fd, k_filling, sizeof(k_filling), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0) {
+            left -= (size_t)n < left ? (size_t)n : left;
+        } else if (errno != EAGAIN || (faci_socket_wait(stream, FACI_READY_WRITE, deadline_ns) &
+                                       FACI_READY_WRITE) == 0) {
+            return;
+        }
+    }
+}
+
+/* As much as arrives; of the first bytes at most seven eighths of the time are waited for. */
+static ssize_t receive_in_handshake(struct faci_stream *stream, void *room, size_t room_bytes,
+                                    bool is_first, int64_t deadline_ns)
+{
+    if (!is_first || deadline_ns == FACI_NEVER_NS) {
+        return faci_socket_receive(stream, room, room_bytes, deadline_ns);
+    }
+    int64_t early_ns = deadline_ns - faci_clock_left_ns(deadline_ns) / 8;
+    ssize_t got = faci_socket_receive(stream, room, room_bytes, early_ns);
+    if (got < 0 && errno == ETIME) {
+        tell_plain_from_slow(stream, deadline_ns);
+        got = faci_socket_receive(stream, room, room_bytes, deadline_ns);
+    }
+    return got;
+}
+
 static fac_status shake_hands(struct faci_stream *stream, struct link *link, int64_t deadline_ns,
                               fac_error *err)
 {
     size_t n_arrived = 0;
+    bool is_first = true;
     for (;;) {
         void *room = NULL;
         faci_mutex_lock(&link->lock);
@@ -257,10 +296,11 @@ static fac_status shake_hands(struct faci_stream *stream, struct link *link, int
             }
             continue;
         }
-        ssize_t got = faci_socket_receive(stream, room, room_bytes, deadline_ns);
+        ssize_t got = receive_in_handshake(stream, room, room_bytes, is_first, deadline_ns);
         if (got <= 0) {
             return fail_in_handshake(got, errno, err);
         }
+        is_first = false;
         n_arrived = (size_t)got;
     }
 }
@@ -353,6 +393,12 @@ fac_status faci_tls_open(const struct faci_tls_options *options, struct faci_tls
     }
     tls->module = module;
     tls->options = *options;
+    /* "host." is host, said absolutely: no certificate has the dot (RFC 6066, 3). */
+    size_t name_len = strlen(options->name);
+    name_len -= name_len > 1 && options->name[name_len - 1] == '.' ? 1U : 0U;
+    faci_check(name_len < sizeof(tls->name));
+    memcpy(tls->name, options->name, name_len);
+    tls->options.name = tls->name;
     faci_mutex_init(&tls->lock);
     faci_mutex_lock(&tls->lock);
     st = renew_locked(tls, err);

@@ -23,7 +23,6 @@
 
 enum {
     SECURITY_LEVEL = 2, /* 112 bits: no RSA below 2048, no SHA-1 */
-    GREASE = 0x0a0a,    /* RFC 8701, 2: an extension that every server passes by */
 };
 
 /* The library may be used until the process ends, by threads that outlive main(). */
@@ -129,11 +128,7 @@ static bool set_rules(SSL_CTX *ssl, const struct faci_tls_options *options)
                                          SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ssl, keep_ticket);
     SSL_CTX_set_client_cert_cb(ssl, note_that_we_were_asked);
-    /* Its number is two line ends. A plain Redis that gets a ClientHello waits for one: now it says
-     * at once that it does not understand, and nobody waits for his deadline to learn that. */
-    bool has_grease = SSL_CTX_add_custom_ext(ssl, GREASE, SSL_EXT_CLIENT_HELLO, NULL, NULL, NULL,
-                                             NULL, NULL) == 1;
-    return has_grease && set_min_version(ssl, options->min_version) &&
+    return set_min_version(ssl, options->min_version) &&
            (options->is_insecure || set_name(ssl, options->name));
 }
 
