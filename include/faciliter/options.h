@@ -168,11 +168,13 @@ typedef struct fac_options {
      *  FAC_INHERIT: inherit (no). With TLS the chain *and* the name of the server's certificate are
      *  verified, or the connect fails with FAC_E_AUTH. The fields below need it. */
     fac_choice tls;
-    const char *tls_ca_file; /**< PEM certificates to trust, and CRLs that then count; NULL: inherit
+    const char
+        *tls_ca_file; /**< PEM certificates to trust, and CRLs that then count; NULL: inherit
                                   (the system's). */
-    const char *tls_ca_dir;  /**< Directory of such files; NULL: inherit (none). */
+    const char *tls_ca_dir;    /**< Directory of such files; NULL: inherit (none). */
     const char *tls_cert_file; /**< Our own certificate and chain, PEM; NULL: inherit (none). */
-    const char *tls_key_file;  /**< Its key, PEM, readable by nobody else; NULL: inherit (none). */
+    const char
+        *tls_key_file; /**< Its key, PEM, readable by nobody else; NULL: inherit (none). */
     /** Name or address that the certificate must have; NULL: inherit (the host). */
     const char *tls_server_name;
     fac_tls_version tls_min_version; /**< FAC_TLS_VERSION_INHERIT: inherit (FAC_TLS_1_2). */

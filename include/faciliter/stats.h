@@ -77,13 +77,13 @@ typedef struct fac_stats {
     uint64_t latency_max_us;  /**< The longest. */
 
     uint64_t tls_handshakes; /**< TLS handshakes that succeeded, of the server in use. */
-    uint64_t tls_resumed;    /**< Of them, those that an earlier connection's ticket made short. */
+    uint64_t tls_resumed; /**< Of them, those that an earlier connection's ticket made short. */
 } fac_stats;
 
 /** How a server is spoken to. */
 typedef enum fac_security {
-    FAC_SECURITY_NONE = 0,         /**< Plain text; or memory. */
-    FAC_SECURITY_TLS = 1,          /**< TLS, and the server's certificate and name are verified. */
+    FAC_SECURITY_NONE = 0, /**< Plain text; or memory. */
+    FAC_SECURITY_TLS = 1,  /**< TLS, and the server's certificate and name are verified. */
     FAC_SECURITY_TLS_INSECURE = 2, /**< TLS with anybody: `tls_insecure` is set. */
 } fac_security;
 

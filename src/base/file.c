@@ -66,10 +66,19 @@ static enum faci_file_fault read_open(int fd, size_t max_bytes, bool is_private,
     return FACI_FILE_OK;
 }
 
+fac_status faci_file_status(int os_errno)
+{
+    bool is_short = os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOMEM;
+    return is_short ? FAC_E_UNAVAILABLE : FAC_E_CONFIG;
+}
+
 enum faci_file_fault faci_file_read(const char *path, size_t max_bytes, bool is_private,
                                     struct faci_secret **out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = -1;
+    do {
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    } while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         return FACI_FILE_ERRNO;
     }

@@ -5,6 +5,8 @@
 
 #include "base/secret.h"
 
+#include <faciliter/error.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,5 +24,8 @@ enum faci_file_fault {
  */
 enum faci_file_fault faci_file_read(const char *path, size_t max_bytes, bool is_private,
                                     struct faci_secret **out);
+
+/* FAC_E_CONFIG; FAC_E_UNAVAILABLE when the system lacks something just now, and the file may be good. */
+fac_status faci_file_status(int os_errno);
 
 #endif

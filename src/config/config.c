@@ -131,10 +131,8 @@ static fac_status apply_url_scheme(const struct faci_inputs *in, fac_provider *p
         return FAC_OK;
     }
     static const fac_provider k_providers[] = {
-        [FACI_URL_REDIS] = FAC_REDIS,
-        [FACI_URL_VALKEY] = FAC_VALKEY,
-        [FACI_URL_UNIX] = FAC_AUTO,
-        [FACI_URL_MEMORY] = FAC_MEMORY,
+        [FACI_URL_REDIS] = FAC_REDIS, [FACI_URL_VALKEY] = FAC_VALKEY,
+        [FACI_URL_UNIX] = FAC_AUTO,   [FACI_URL_MEMORY] = FAC_MEMORY,
         [FACI_URL_HTTP] = FAC_VALKEY, /* whose settings fall back to Redis's */
     };
     *provider = k_providers[in->url.scheme];
@@ -178,8 +176,8 @@ static bool text_equal(const char *a, const char *b)
 
 static bool same_endpoint(const struct faci_settings *a, const struct faci_settings *b)
 {
-    return text_equal(a->unix_socket, b->unix_socket) && text_equal(a->http_base, b->http_base) &&
-           a->tls == b->tls && a->port == b->port &&
+    return text_equal(a->unix_socket, b->unix_socket) &&
+           text_equal(a->http_base, b->http_base) && a->tls == b->tls && a->port == b->port &&
            strcasecmp(a->host, b->host) == 0;
 }
 
@@ -208,9 +206,10 @@ static fac_status fill(const struct faci_inputs *in, struct faci_config *config,
     config->n_choices = 2;
     st = faci_settings_resolve(in, FAC_REDIS, &config->choices[1], NULL, err);
     if (st == FAC_OK && config->choices[0].tls && !config->choices[1].tls) {
-        return faci_fail(err, FAC_E_CONFIG, 0,
-                         "Valkey's settings say TLS and Redis's do not: the second choice would be "
-                         "a fall-back to plain text; set CACHE_BACKEND to one of them");
+        return faci_fail(
+            err, FAC_E_CONFIG, 0,
+            "Valkey's settings say TLS and Redis's do not: the second choice would be "
+            "a fall-back to plain text; set CACHE_BACKEND to one of them");
     }
     if (st == FAC_OK && same_endpoint(&config->choices[0], &config->choices[1])) {
         faci_settings_fini(&config->alloc, &config->choices[1]);

@@ -24,7 +24,7 @@ struct faci_settings {
     uint16_t port;
     uint32_t db;
 
-    char *username;      /* NULL: none */
+    char *username;               /* NULL: none */
     struct faci_secret *password; /* NULL: none */
     char *password_file;          /* NULL: none; excludes password */
     struct faci_secret *api_key;  /* NULL: none */
@@ -55,7 +55,7 @@ struct faci_settings {
 
 struct faci_config {
     fac_allocator alloc;
-    fac_provider provider; /* as asked: FAC_AUTO, FAC_REDIS, FAC_VALKEY, FAC_MEMORY */
+    fac_provider provider;        /* as asked: FAC_AUTO, FAC_REDIS, FAC_VALKEY, FAC_MEMORY */
     fac_password_fn *password_fn; /* NULL: none; excludes what the choices say */
     void *password_context;
     unsigned n_choices; /* 1; 2 when FAC_AUTO has another endpoint to try at open */

@@ -412,10 +412,8 @@ fac_status faci_settings_resolve(const struct faci_inputs *inputs, fac_provider 
                                  fac_error *err)
 {
     struct faci_account own; /* who says what matters here, too */
-    struct resolver r = {.inputs = inputs,
-                         .account = account != NULL ? account : &own,
-                         .out = out,
-                         .err = err};
+    struct resolver r = {
+        .inputs = inputs, .account = account != NULL ? account : &own, .out = out, .err = err};
     r.account->url[0] = '\0';
     for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
         /* The selection has written the provider's already. */

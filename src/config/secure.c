@@ -20,7 +20,8 @@ struct review {
 };
 
 /* As a message names it. */
-static const char *name_of(const struct review *r, enum faci_setting_id id, char *buf, size_t cap)
+static const char *name_of(const struct review *r, enum faci_setting_id id, char *buf,
+                           size_t cap)
 {
     const struct faci_origin *origin = &r->account->origins[id];
     const char *field = k_faci_settings[id].field;
@@ -98,7 +99,8 @@ static fac_status decide_tls(const struct review *r)
     bool says_tls = r->out->tls;
     bool is_word = r->account->origins[FACI_SETTING_TLS].source != FAC_SOURCE_DEFAULT;
     if (r->out->unix_socket != NULL) {
-        return says_tls ? refuse(r, FACI_SETTING_TLS, "there is no TLS on a Unix socket") : FAC_OK;
+        return says_tls ? refuse(r, FACI_SETTING_TLS, "there is no TLS on a Unix socket")
+                        : FAC_OK;
     }
     if (r->url == NULL) {
         return FAC_OK;
@@ -115,17 +117,18 @@ static fac_status decide_tls(const struct review *r)
 static fac_status check_tls(const struct review *r)
 {
     static const enum faci_setting_id k_of_tls[] = {
-        FACI_SETTING_TLS_CA_FILE,     FACI_SETTING_TLS_CA_DIR,      FACI_SETTING_TLS_CERT_FILE,
-        FACI_SETTING_TLS_KEY_FILE,    FACI_SETTING_TLS_SERVER_NAME, FACI_SETTING_TLS_MIN_VERSION,
+        FACI_SETTING_TLS_CA_FILE,  FACI_SETTING_TLS_CA_DIR,      FACI_SETTING_TLS_CERT_FILE,
+        FACI_SETTING_TLS_KEY_FILE, FACI_SETTING_TLS_SERVER_NAME, FACI_SETTING_TLS_MIN_VERSION,
         FACI_SETTING_TLS_INSECURE,
     };
     static const enum faci_setting_id k_of_verification[] = {
         FACI_SETTING_TLS_CA_FILE, FACI_SETTING_TLS_CA_DIR, FACI_SETTING_TLS_SERVER_NAME};
     const struct faci_settings *out = r->out;
     if (!out->tls) {
-        return refuse_each(r, k_of_tls, FACI_COUNT(k_of_tls),
-                           "it is set, and TLS is not: set tls, or let the URL say rediss:// or "
-                           "valkeys://");
+        return refuse_each(
+            r, k_of_tls, FACI_COUNT(k_of_tls),
+            "it is set, and TLS is not: set tls, or let the URL say rediss:// or "
+            "valkeys://");
     }
     if ((out->tls_cert_file == NULL) != (out->tls_key_file == NULL)) {
         return refuse(r,
@@ -142,8 +145,9 @@ static fac_status check_tls(const struct review *r)
 
 static fac_status check_http(const struct review *r)
 {
-    static const enum faci_setting_id k_of_resp[] = {
-        FACI_SETTING_DB, FACI_SETTING_USERNAME, FACI_SETTING_PASSWORD, FACI_SETTING_PASSWORD_FILE};
+    static const enum faci_setting_id k_of_resp[] = {FACI_SETTING_DB, FACI_SETTING_USERNAME,
+                                                     FACI_SETTING_PASSWORD,
+                                                     FACI_SETTING_PASSWORD_FILE};
     static const enum faci_setting_id k_of_http[] = {FACI_SETTING_API_KEY};
     if (r->url == NULL || r->url->scheme != FACI_URL_HTTP) {
         return refuse_each(r, k_of_http, FACI_COUNT(k_of_http),

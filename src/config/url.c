@@ -178,8 +178,8 @@ static fac_status read_scheme(struct cursor *cursor, const char *where, struct f
     size_t len = strspn(begin,
                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+.-0123456789");
     if (len == 0 || strncmp(begin + len, "://", 3) != 0) {
-        return faci_fail(err, FAC_E_CONFIG, 0, "%s: the URL has no scheme; it must be %s", where,
-                         k_faci_url_schemes);
+        return faci_fail(err, FAC_E_CONFIG, 0, "%s: the URL has no scheme; it must be %s",
+                         where, k_faci_url_schemes);
     }
     for (size_t i = 0; i < FACI_COUNT(k_schemes); i++) {
         const char *name = k_schemes[i].name;
@@ -332,8 +332,9 @@ static fac_status read_http(struct cursor *cursor, const char *where, struct fac
     while (url->path.len > 0 && path[url->path.len - 1] == '/') {
         url->path.len--;
     }
-    return left(cursor) == 0 ? FAC_OK
-                             : refuse(where, "the URL has a query; this scheme takes none", err);
+    return left(cursor) == 0
+               ? FAC_OK
+               : refuse(where, "the URL has a query; this scheme takes none", err);
 }
 
 static fac_status read_unix(struct cursor *cursor, const char *where, struct faci_url *url,

@@ -74,8 +74,9 @@ static void *run_job(void *context)
     if (is_there) {
         faci_secret_set_len(answer, strnlen(out.text, FACI_PASSWORD_MAX_BYTES));
         job->answer = answer;
-        job->expires_ns = out.expires_in_ms > 0 ? faci_clock_after_ms(asked_ns, (uint64_t)out.expires_in_ms)
-                                                : FACI_NEVER_NS;
+        job->expires_ns = out.expires_in_ms > 0
+                              ? faci_clock_after_ms(asked_ns, (uint64_t)out.expires_in_ms)
+                              : FACI_NEVER_NS;
     } else {
         faci_secret_free(answer);
     }
@@ -156,8 +157,8 @@ static fac_status start_locked(struct faci_asker *asker, int64_t deadline_ns, st
     return FAC_OK;
 }
 
-static fac_status take_locked(struct job *job, struct faci_secret **out, int64_t *out_expires_ns,
-                              fac_error *err) FACI_REQUIRES(&job->lock)
+static fac_status take_locked(struct job *job, struct faci_secret **out,
+                              int64_t *out_expires_ns, fac_error *err) FACI_REQUIRES(&job->lock)
 {
     job->is_taken = true;
     if (job->answer == NULL) {
@@ -190,7 +191,8 @@ fac_status faci_ask(struct faci_asker *asker, int64_t deadline_ns, struct faci_s
     if (atomic_load(&asker->is_closed)) {
         st = faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
     } else if (!job->has_ended) {
-        st = faci_fail(err, FAC_E_TIMEOUT, 0, "the application did not tell the password in time");
+        st = faci_fail(err, FAC_E_TIMEOUT, 0,
+                       "the application did not tell the password in time");
     } else {
         st = take_locked(job, out, out_expires_ns, err);
     }

@@ -62,7 +62,7 @@ struct faci_engine_config {
     const char *host;
     uint16_t port;
     uint32_t db;
-    const char *username;      /* NULL: none */
+    const char *username;               /* NULL: none */
     const struct faci_secret *password; /* NULL: none */
     const char *password_file;          /* NULL: none */
     struct faci_asker *asker;           /* NULL: nobody is asked for it; borrowed */
@@ -159,7 +159,7 @@ struct faci_conn {
     _Atomic int64_t used_at_ns; /* when it was lent last */
     int64_t ready_at_ns;
     _Atomic int64_t reauth_at_ns; /* when to authenticate anew */
-    uint64_t n_greeting; /* n_done when it was ready */
+    uint64_t n_greeting;          /* n_done when it was ready */
 };
 
 /* A connection that is not connected. NULL: no memory. */

@@ -54,7 +54,8 @@ static fac_status explain_end(struct faci_conn *conn, fac_status st, fac_error *
         conn->n_sent > 0) {
         fac_error known = *err;
         return faci_fail(err, st, known.os_errno,
-                         "%s (before a word was said; does this port speak TLS?)", known.message);
+                         "%s (before a word was said; does this port speak TLS?)",
+                         known.message);
     }
     return why < 0 ? why : st;
 }

@@ -36,14 +36,16 @@ static fac_status fail_file(enum faci_file_fault fault, const char *path, fac_er
     case FACI_FILE_OK:
         break;
     }
-    return faci_fail(err, FAC_E_CONFIG, os_errno, "cannot read the password file %s: %s", path,
+    return faci_fail(err, faci_file_status(os_errno), os_errno,
+                     "cannot read the password file %s: %s", path,
                      faci_errno_text(os_errno, text, sizeof(text)));
 }
 
 static fac_status read_file(const char *path, struct faci_password *out, fac_error *err)
 {
     struct faci_secret *secret = NULL;
-    enum faci_file_fault fault = faci_file_read(path, FACI_PASSWORD_MAX_BYTES + 2, true, &secret);
+    enum faci_file_fault fault = faci_file_read(path, FACI_PASSWORD_MAX_BYTES + 2, true,
+                                                &secret);
     if (fault != FACI_FILE_OK) {
         return fail_file(fault, path, err);
     }
@@ -68,7 +70,8 @@ fac_status faci_password_get(struct faci_password *out, const struct faci_engine
 {
     *out = (struct faci_password){.text = config->password, .expires_ns = FACI_NEVER_NS};
     if (config->asker != NULL) {
-        fac_status st = faci_ask(config->asker, deadline_ns, &out->owned, &out->expires_ns, err);
+        fac_status st = faci_ask(config->asker, deadline_ns, &out->owned, &out->expires_ns,
+                                 err);
         out->text = out->owned;
         return st;
     }

@@ -33,7 +33,8 @@ static fac_status path_of(const char *file, char *out, size_t cap, fac_error *er
     }
     const char *slash = strrchr(info.dli_fname, '/');
     int dir_len = slash != NULL ? (int)(slash - info.dli_fname) : 1;
-    int len = snprintf(out, cap, "%.*s/%s", dir_len, slash != NULL ? info.dli_fname : ".", file);
+    int len = snprintf(out, cap, "%.*s/%s", dir_len, slash != NULL ? info.dli_fname : ".",
+                       file);
     if (len < 0 || (size_t)len >= cap) {
         return faci_fail(err, FAC_E_UNSUPPORTED, 0, "the library's path is too long");
     }
@@ -53,8 +54,9 @@ static fac_status load(const char *file, const char *symbol, const char *package
     if (handle == NULL) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps it for each thread */
         const char *why = dlerror();
-        return faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s cannot be loaded (it comes with %s): %s",
-                         file, package, why != NULL ? why : "no reason given");
+        return faci_fail(err, FAC_E_UNSUPPORTED, 0,
+                         "%s cannot be loaded (it comes with %s): %s", file, package,
+                         why != NULL ? why : "no reason given");
     }
     union {
         void *pointer;

@@ -36,10 +36,10 @@ struct faci_layer {
 };
 
 struct faci_stream {
-    struct faci_mutex lock; /* of fd against close, and of is_shut */
-    int fd;                 /* -1: not open; changed by the owner, under lock */
-    bool is_shut;           /* guarded by lock */
-    int64_t backstop_ns;    /* the socket's own receive timeout; 0: none set */
+    struct faci_mutex lock;   /* of fd against close, and of is_shut */
+    int fd;                   /* -1: not open; changed by the owner, under lock */
+    bool is_shut;             /* guarded by lock */
+    int64_t backstop_ns;      /* the socket's own receive timeout; 0: none set */
     struct faci_layer *layer; /* NULL: the socket alone; changed by the owner, under lock */
 };
 

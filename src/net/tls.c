@@ -129,8 +129,11 @@ static ssize_t tls_receive_some(struct faci_stream *stream, void *buf, size_t ca
 static ssize_t receive_after_sending(struct faci_stream *stream, const struct intake *next,
                                      int64_t deadline_ns)
 {
-    unsigned wants = next->room_bytes > 0 ? FACI_READY_READ | FACI_READY_WRITE : FACI_READY_WRITE;
-    unsigned ready = faci_socket_wait(stream, wants, deadline_ns);
+    unsigned wants = next->room_bytes > 0 ? FACI_READY_READ | FACI_READY_WRITE
+                                          : FACI_READY_WRITE;
+    unsigned ready = faci_clock_left_ns(deadline_ns) > 0
+                         ? faci_socket_wait(stream, wants, deadline_ns)
+                         : FACI_READY_LATE;
     if (ready == FACI_READY_LATE) {
         errno = ETIME;
         return -1;
@@ -142,7 +145,8 @@ static ssize_t receive_after_sending(struct faci_stream *stream, const struct in
     return faci_socket_receive_some(stream, next->room, next->room_bytes);
 }
 
-static ssize_t tls_receive(struct faci_stream *stream, void *buf, size_t cap, int64_t deadline_ns)
+static ssize_t tls_receive(struct faci_stream *stream, void *buf, size_t cap,
+                           int64_t deadline_ns)
 {
     struct link *link = link_of(stream);
     struct intake next = {0};
@@ -249,8 +253,9 @@ static void tell_plain_from_slow(struct faci_stream *stream, int64_t deadline_ns
         ssize_t n = send(stream->fd, k_filling, sizeof(k_filling), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             left -= (size_t)n < left ? (size_t)n : left;
-        } else if (errno != EAGAIN || (faci_socket_wait(stream, FACI_READY_WRITE, deadline_ns) &
-                                       FACI_READY_WRITE) == 0) {
+        } else if (errno != EAGAIN || faci_clock_left_ns(deadline_ns) == 0 ||
+                   (faci_socket_wait(stream, FACI_READY_WRITE, deadline_ns) &
+                    FACI_READY_WRITE) == 0) {
             return;
         }
     }
@@ -272,8 +277,8 @@ static ssize_t receive_in_handshake(struct faci_stream *stream, void *room, size
     return got;
 }
 
-static fac_status shake_hands(struct faci_stream *stream, struct link *link, int64_t deadline_ns,
-                              fac_error *err)
+static fac_status shake_hands(struct faci_stream *stream, struct link *link,
+                              int64_t deadline_ns, fac_error *err)
 {
     size_t n_arrived = 0;
     bool is_first = true;
@@ -291,7 +296,9 @@ static fac_status shake_hands(struct faci_stream *stream, struct link *link, int
             return step == FACI_TLS_DONE ? FAC_OK : FAC_E_PROTOCOL;
         }
         if (step == FACI_TLS_WANTS_WRITE) {
-            if (faci_socket_wait(stream, FACI_READY_WRITE, deadline_ns) == FACI_READY_LATE) {
+            /* That it can be written does not say that it takes anything. */
+            if (faci_clock_left_ns(deadline_ns) == 0 ||
+                faci_socket_wait(stream, FACI_READY_WRITE, deadline_ns) == FACI_READY_LATE) {
                 return fail_in_handshake(-1, ETIME, err);
             }
             continue;
@@ -348,8 +355,8 @@ static fac_status attach(struct faci_tls *tls, struct faci_stream *stream, struc
     return FAC_OK;
 }
 
-fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream, int64_t deadline_ns,
-                           fac_error *err)
+fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream,
+                           int64_t deadline_ns, fac_error *err)
 {
     faci_assert(stream->layer == NULL);
     fac_error why;

@@ -35,8 +35,8 @@ void faci_tls_free(struct faci_tls *tls);
  * FAC_OK, FAC_E_AUTH (one side does not believe the other), FAC_E_PROTOCOL, FAC_E_UNAVAILABLE,
  * FAC_E_TIMEOUT, FAC_E_CONFIG, FAC_E_NOMEM.
  */
-fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream, int64_t deadline_ns,
-                           fac_error *err);
+fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream,
+                           int64_t deadline_ns, fac_error *err);
 
 void faci_tls_report(struct faci_tls *tls, struct faci_tls_report *out);
 

@@ -62,7 +62,8 @@ struct faci_tls_module {
     /* FAC_OK; FAC_E_CONFIG names the file that is not as it should be; FAC_E_NOMEM. */
     fac_status (*context_new)(const struct faci_tls_options *options,
                               struct faci_tls_context **out, fac_error *err);
-    void (*context_unref)(struct faci_tls_context *context); /* sessions have a part of it, too */
+    void (*context_unref)(
+        struct faci_tls_context *context); /* sessions have a part of it, too */
 
     /* Whether the files on disk are the ones that were loaded. */
     bool (*context_is_current)(const struct faci_tls_context *context);

@@ -91,14 +91,18 @@ static int note_that_we_were_asked(SSL *ssl, X509 **cert, EVP_PKEY **key)
     return 0; /* none: what follows is the server's decision */
 }
 
+bool faci_tls_is_address(const char *name)
+{
+    struct in6_addr any;
+    return inet_pton(AF_INET, name, &any) == 1 || inet_pton(AF_INET6, name, &any) == 1;
+}
+
 /* The name is checked by whatever verifies the chain, so that one cannot be had without the other. */
 static bool set_name(SSL_CTX *ssl, const char *name)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    struct in6_addr any;
-    if (inet_pton(AF_INET, name, &any) == 1 || inet_pton(AF_INET6, name, &any) == 1) {
+    X509_VERIFY_PARAM_set_hostflags(param, FACI_TLS_NAME_FLAGS);
+    if (faci_tls_is_address(name)) {
         return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
     }
     return name[0] != '\0' && X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
@@ -174,7 +178,7 @@ fac_status faci_tls_context_new(const struct faci_tls_options *options,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, init_openssl);
-    ERR_clear_error();
+    faci_tls_clear_errors();
     struct faci_tls_context *context = faci_mem_zalloc(options->alloc, sizeof(*context));
     if (context == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
@@ -199,7 +203,7 @@ fac_status faci_tls_context_new(const struct faci_tls_options *options,
     if (st == FAC_OK && options->cert_file != NULL) {
         st = faci_tls_load_own(context->ssl, options, &context->expires_at_s, err);
     }
-    ERR_clear_error();
+    faci_tls_clear_errors();
     if (st < 0) {
         faci_tls_context_unref(context);
         return st;
@@ -220,6 +224,7 @@ void faci_tls_context_unref(struct faci_tls_context *context)
         atomic_fetch_sub_explicit(&context->refs, 1U, memory_order_acq_rel) == 1) {
         faci_tls_forget_tickets(context);
         SSL_CTX_free(context->ssl);
+        faci_tls_clear_errors();
         faci_mutex_fini(&context->lock);
         faci_mem_free(context->options.alloc, context);
     }

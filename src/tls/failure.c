@@ -47,16 +47,16 @@ static bool is_about_our_certificate(int reason)
 
 static bool is_about_the_version(int reason)
 {
-    return reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
+    return reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+           reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
            reason == SSL_R_NO_PROTOCOLS_AVAILABLE || reason == SSL_R_WRONG_SSL_VERSION;
 }
 
 /* What every TLS record begins with: its type. */
 static bool is_no_tls(const struct faci_tls_session *session)
 {
-    return session->has_peer &&
-           (session->first_byte < SSL3_RT_CHANGE_CIPHER_SPEC ||
-            session->first_byte > SSL3_RT_APPLICATION_DATA);
+    return session->has_peer && (session->first_byte < SSL3_RT_CHANGE_CIPHER_SPEC ||
+                                 session->first_byte > SSL3_RT_APPLICATION_DATA);
 }
 
 static fac_status refused_certificate(const struct faci_tls_session *session, long verdict,
@@ -64,7 +64,8 @@ static fac_status refused_certificate(const struct faci_tls_session *session, lo
 {
     const char *what = X509_verify_cert_error_string(verdict);
     if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-        return faci_fail(err, FAC_E_AUTH, 0, "the server's certificate is not one for %.100s (%s)",
+        return faci_fail(err, FAC_E_AUTH, 0,
+                         "the server's certificate is not one for %.100s (%s)",
                          session->context->options.name, what);
     }
     return faci_fail(err, FAC_E_AUTH, 0, "the server's certificate is refused: %s", what);
@@ -92,8 +93,9 @@ fac_status faci_tls_failure(const struct faci_tls_session *session, fac_error *e
     }
     bool is_denied = reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && session->was_asked;
     if (is_denied || reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED) {
-        return faci_fail(err, FAC_E_AUTH, 0,
-                         "the server asks for a certificate of ours, and tls_cert_file is not set");
+        return faci_fail(
+            err, FAC_E_AUTH, 0,
+            "the server asks for a certificate of ours, and tls_cert_file is not set");
     }
     if (is_about_our_certificate(reason)) {
         return faci_fail(err, FAC_E_AUTH, 0, "the server refuses our certificate (%s)", text);

@@ -10,16 +10,16 @@
 #include <faciliter/version.h>
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_OF(number)      #number
-#define DOTTED(a, b, c)      TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
-#define VERSION_TEXT         DOTTED(FAC_VERSION_MAJOR, FAC_VERSION_MINOR, FAC_VERSION_PATCH)
+#define TEXT_OF(number) #number
+#define DOTTED(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
+#define VERSION_TEXT    DOTTED(FAC_VERSION_MAJOR, FAC_VERSION_MINOR, FAC_VERSION_PATCH)
 
 /* --- The two ends ----------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ static void session_free(struct faci_tls_session *session)
     if (session == NULL) {
         return;
     }
-    ERR_clear_error();
+    faci_tls_clear_errors();
     if (session->ssl != NULL) {
         SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(session->ssl);
@@ -93,7 +93,7 @@ static void session_free(struct faci_tls_session *session)
     faci_tls_context_unref(session->context);
     explicit_bzero(session->room, sizeof(session->room));
     faci_mem_free(alloc, session);
-    ERR_clear_error();
+    faci_tls_clear_errors();
 }
 
 static bool attach_ends(struct faci_tls_session *session)
@@ -114,9 +114,7 @@ static bool attach_ends(struct faci_tls_session *session)
 static bool tell_name(struct faci_tls_session *session)
 {
     const char *name = session->context->options.name;
-    struct in6_addr any;
-    return inet_pton(AF_INET, name, &any) == 1 || inet_pton(AF_INET6, name, &any) == 1 ||
-           SSL_set_tlsext_host_name(session->ssl, name) == 1;
+    return faci_tls_is_address(name) || SSL_set_tlsext_host_name(session->ssl, name) == 1;
 }
 
 static bool offer_ticket(struct faci_tls_session *session)
@@ -138,7 +136,7 @@ static fac_status session_new(struct faci_tls_context *context, faci_tls_send_fn
     session->context = faci_tls_context_ref(context);
     session->send = send;
     session->send_context = send_context;
-    ERR_clear_error();
+    faci_tls_clear_errors();
     session->ssl = SSL_new(context->ssl);
     bool is_good = session->ssl != NULL && SSL_set_app_data(session->ssl, session) == 1 &&
                    attach_ends(session) && tell_name(session) && offer_ticket(session);
@@ -166,26 +164,39 @@ static enum faci_tls_step step_of(struct faci_tls_session *session, int rc)
     }
 }
 
+/* That the certificate is for this name, and for servers. OpenSSL has looked at both, if it had memory:
+ * SSL_new() and the verification copy what to look for, and go on without it when they cannot. So it is
+ * looked at again, where a failure is one. */
+static bool is_for_name(X509 *peer, const char *name)
+{
+    const unsigned flags = FACI_TLS_NAME_FLAGS;
+    bool is_right = faci_tls_is_address(name)
+                        ? X509_check_ip_asc(peer, name, flags) == 1
+                        : X509_check_host(peer, name, 0, flags, NULL) == 1;
+    return is_right && X509_check_purpose(peer, X509_PURPOSE_SSL_SERVER, 0) == 1;
+}
+
+/* A resumed session has no certificate on the wire; it has that of its first. */
 static bool is_believed(const struct faci_tls_session *session)
 {
-    /* Both hold with SSL_VERIFY_PEER, or the handshake had failed: asked again, since all depends
-     * on it. A resumed session has no certificate on the wire, and the verdict of its first. */
     X509 *peer = SSL_get1_peer_certificate(session->ssl);
-    bool is = peer != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK;
+    bool is = peer != NULL && SSL_get_verify_result(session->ssl) == X509_V_OK &&
+              is_for_name(peer, session->context->options.name);
     X509_free(peer);
     return is;
 }
 
 static enum faci_tls_step session_handshake(struct faci_tls_session *session, fac_error *err)
 {
-    ERR_clear_error();
+    faci_tls_clear_errors();
     errno = 0;
     int rc = SSL_do_handshake(session->ssl);
     if (rc == 1) {
-        if (session->context->options.is_insecure || is_believed(session)) {
+        bool is_good = session->context->options.is_insecure || is_believed(session);
+        faci_tls_clear_errors();
+        if (is_good) {
             return FACI_TLS_DONE;
         }
-        ERR_clear_error();
         (void)faci_fail(err, FAC_E_AUTH, 0, "the server's certificate was not verified");
         return FACI_TLS_FAILED;
     }
@@ -199,8 +210,9 @@ static enum faci_tls_step session_handshake(struct faci_tls_session *session, fa
         } else {
             (void)faci_tls_failure(session, err);
         }
-        faci_tls_forget_tickets(session->context); /* whatever it was, they shall not repeat it */
-        ERR_clear_error();
+        faci_tls_forget_tickets(
+            session->context); /* whatever it was, they shall not repeat it */
+        faci_tls_clear_errors();
     }
     return step;
 }
@@ -226,7 +238,7 @@ static ssize_t fail(struct faci_tls_session *session)
     } else {
         (void)faci_fail(&session->why, FAC_E_UNAVAILABLE, os_errno, "the connection was lost");
     }
-    ERR_clear_error();
+    faci_tls_clear_errors();
     errno = EPROTO;
     return -1;
 }
@@ -234,13 +246,14 @@ static ssize_t fail(struct faci_tls_session *session)
 static ssize_t session_write(struct faci_tls_session *session, const void *bytes, size_t len)
 {
     size_t n = 0;
-    ERR_clear_error();
+    faci_tls_clear_errors();
     errno = 0;
     if (session->is_over) {
         errno = EPROTO;
         return -1;
     }
     if (SSL_write_ex(session->ssl, bytes, len, &n) == 1) {
+        faci_tls_clear_errors();
         return (ssize_t)n;
     }
     int os_errno = errno;
@@ -248,7 +261,8 @@ static ssize_t session_write(struct faci_tls_session *session, const void *bytes
         errno = EAGAIN;
         return -1;
     }
-    if (ERR_peek_error() == 0 && os_errno != 0) { /* as a plain socket tells it; reading goes on */
+    if (ERR_peek_error() == 0 &&
+        os_errno != 0) { /* as a plain socket tells it; reading goes on */
         errno = os_errno;
         return -1;
     }
@@ -265,13 +279,15 @@ static ssize_t session_read(struct faci_tls_session *session, void *buf, size_t 
     session->wants_write = false;
     while (total < cap) {
         size_t n = 0;
-        ERR_clear_error();
+        faci_tls_clear_errors();
         errno = 0;
         if (SSL_read_ex(session->ssl, (char *)buf + total, cap - total, &n) == 1) {
             total += n;
+            faci_tls_clear_errors();
             continue;
         }
         if (SSL_get_error(session->ssl, 0) == SSL_ERROR_ZERO_RETURN) {
+            faci_tls_clear_errors();
             return (ssize_t)total; /* 0: it has ended; else the next read says so */
         }
         enum faci_tls_step step = step_of(session, 0);
@@ -315,9 +331,8 @@ static void session_arrived(struct faci_tls_session *session, size_t n)
 
 static bool session_has_input(const struct faci_tls_session *session)
 {
-    return !session->is_starved &&
-           (session->is_over || session->begin < session->end ||
-            SSL_has_pending(session->ssl) == 1);
+    return !session->is_starved && (session->is_over || session->begin < session->end ||
+                                    SSL_has_pending(session->ssl) == 1);
 }
 
 static bool session_wants_write(const struct faci_tls_session *session)

@@ -7,6 +7,7 @@
 #include "base/sync.h"
 #include "net/tls_module.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <stdatomic.h>
@@ -43,9 +44,9 @@ struct faci_tls_session {
     SSL *ssl;
     faci_tls_send_fn *send;
     void *send_context;
-    bool is_over;     /* an error that cannot be read past */
-    bool was_asked;   /* for a certificate, and there is none */
-    bool has_peer;    /* a first byte has come */
+    bool is_over;   /* an error that cannot be read past */
+    bool was_asked; /* for a certificate, and there is none */
+    bool has_peer;  /* a first byte has come */
     unsigned char first_byte;
     bool is_starved;  /* read() wants bytes that have not arrived */
     bool wants_write; /* read() has to send first */
@@ -54,6 +55,12 @@ struct faci_tls_session {
     size_t end;
     unsigned char room[FACI_TLS_ROOM];
 };
+
+/* How names are compared: wildcards only as a whole label, and never the common name. */
+#define FACI_TLS_NAME_FLAGS \
+    (X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+
+bool faci_tls_is_address(const char *name);
 
 /* context.c: the newest ticket, which the caller owns; NULL: none. */
 SSL_SESSION *faci_tls_take_ticket(struct faci_tls_context *context);
@@ -71,6 +78,14 @@ fac_status faci_tls_load_trust(SSL_CTX *ssl, const struct faci_tls_options *opti
                                fac_error *err);
 fac_status faci_tls_load_own(SSL_CTX *ssl, const struct faci_tls_options *options,
                              int64_t *out_expires_at_s, fac_error *err);
+
+/* The thread's error queue, empty: looked at first, since that is cheaper. */
+static inline void faci_tls_clear_errors(void)
+{
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
 
 /* failure.c: what OpenSSL's error queue holds, emptied. */
 fac_status faci_tls_failure(const struct faci_tls_session *session, fac_error *err);

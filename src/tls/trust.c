@@ -45,8 +45,8 @@ static fac_status fail_reading(const char *what, const char *path, enum faci_fil
     case FACI_FILE_OK:
         break;
     }
-    return faci_fail(err, FAC_E_CONFIG, os_errno, "cannot read the %s %s: %s", what, path,
-                     faci_errno_text(os_errno, text, sizeof(text)));
+    return faci_fail(err, faci_file_status(os_errno), os_errno, "cannot read the %s %s: %s",
+                     what, path, faci_errno_text(os_errno, text, sizeof(text)));
 }
 
 static fac_status fail_openssl(const char *what, const char *path, fac_error *err)
@@ -142,7 +142,7 @@ fac_status faci_tls_load_trust(SSL_CTX *ssl, const struct faci_tls_options *opti
             return fail_reading("CA file", options->ca_file, fault, err);
         }
         if (found.n_certs == 0 && !found.is_memory) {
-            ERR_clear_error();
+            faci_tls_clear_errors();
             return faci_fail(err, FAC_E_CONFIG, 0, "the CA file %s holds no certificate",
                              options->ca_file);
         }
@@ -154,12 +154,12 @@ fac_status faci_tls_load_trust(SSL_CTX *ssl, const struct faci_tls_options *opti
             return fail_reading("CA directory", options->ca_dir, fault, err);
         }
         if (found.n_certs == before && !found.is_memory) {
-            ERR_clear_error();
+            faci_tls_clear_errors();
             return faci_fail(err, FAC_E_CONFIG, 0, "the CA directory %s holds no certificate",
                              options->ca_dir);
         }
     }
-    ERR_clear_error();
+    faci_tls_clear_errors();
     if (found.is_memory) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
@@ -224,7 +224,7 @@ fac_status faci_tls_load_own(SSL_CTX *ssl, const struct faci_tls_options *option
     if (!is_good) {
         return fail_openssl("certificate", options->cert_file, err);
     }
-    ERR_clear_error();
+    faci_tls_clear_errors();
     fault = open_bio(options->key_file, true, &bytes, &file);
     if (fault != FACI_FILE_OK) {
         return fail_reading("key", options->key_file, fault, err);

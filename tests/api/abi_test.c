@@ -255,10 +255,14 @@ static void test_abi__fills_what_it_knows_of_longer_stats(void **state)
 /* --- fac_health ------------------------------------------------------------------------------ */
 
 static const size_t k_health_ends[] = {
-    END_OF(fac_health, provider),         END_OF(fac_health, server),
-    END_OF(fac_health, version),          END_OF(fac_health, role),
-    END_OF(fac_health, endpoint),         END_OF(fac_health, latency_us),
-    END_OF(fac_health, connections_idle), END_OF(fac_health, max_connections),
+    END_OF(fac_health, provider),
+    END_OF(fac_health, server),
+    END_OF(fac_health, version),
+    END_OF(fac_health, role),
+    END_OF(fac_health, endpoint),
+    END_OF(fac_health, latency_us),
+    END_OF(fac_health, connections_idle),
+    END_OF(fac_health, max_connections),
     END_OF(fac_health, breaker_state),
     END_OF(fac_health, security),
     END_OF(fac_health, tls_version),

@@ -10,15 +10,15 @@
 #include <stdint.h>
 
 struct kit_tlsfront_options {
-    uint16_t to_port;        /* on 127.0.0.1; or */
-    const char *to_unix;     /* a socket */
-    const char *cert;        /* files of kit/certs.h, such as "server.pem"; a chain may follow in it */
-    const char *key;         /* NULL: "server.key" */
-    const char *client_ca;   /* NULL: no certificate is asked of the client */
-    int min_version;         /* of OpenSSL's, such as TLS1_1_VERSION; 0: any */
-    int max_version;         /* the same */
+    uint16_t to_port;    /* on 127.0.0.1; or */
+    const char *to_unix; /* a socket */
+    const char *cert; /* files of kit/certs.h, such as "server.pem"; a chain may follow in it */
+    const char *key;  /* NULL: "server.key" */
+    const char *client_ca;    /* NULL: no certificate is asked of the client */
+    int min_version;          /* of OpenSSL's, such as TLS1_1_VERSION; 0: any */
+    int max_version;          /* the same */
     size_t stall_after_bytes; /* sent to the client: then nothing more is, ever; 0: never */
-    bool is_silent;          /* not even the handshake is answered */
+    bool is_silent;           /* not even the handshake is answered */
     bool has_no_tickets;
 };
 

@@ -55,7 +55,8 @@ static void start_server(struct live *live, const struct variant *variant,
         assert_true(n < CONFIG_LINES_MAX);
         lines[n++] = *config++;
     }
-    struct kit_server_options options = {.kind = variant->kind, .config = lines, .is_tls = variant->is_tls};
+    struct kit_server_options options = {
+        .kind = variant->kind, .config = lines, .is_tls = variant->is_tls};
     live->server = kit_server_start(&options);
     if (variant->is_unix) {
         live->options.unix_socket = kit_server_socket(live->server);

@@ -60,7 +60,8 @@ static void test_tls_life__files_that_are_not_right_fail_open(void **state)
         const char *key;
         const char *says;
     } k_cases[] = {
-        {"/nonexistent/ca.pem", NULL, NULL, NULL, "cannot read the CA file /nonexistent/ca.pem"},
+        {"/nonexistent/ca.pem", NULL, NULL, NULL,
+         "cannot read the CA file /nonexistent/ca.pem"},
         {"nothing.pem", NULL, NULL, NULL, "holds no certificate"},
         {"junk.pem", NULL, NULL, NULL, "holds no certificate"},
         {"server.key", NULL, NULL, NULL, "holds no certificate"},
@@ -139,7 +140,8 @@ static void note(void *context, fac_log_level level, const char *message)
 {
     struct notes *notes = context;
     size_t len = strlen(notes->text);
-    (void)snprintf(notes->text + len, sizeof(notes->text) - len, "%d %s\n", (int)level, message);
+    (void)snprintf(notes->text + len, sizeof(notes->text) - len, "%d %s\n", (int)level,
+                   message);
 }
 
 static void test_tls_life__insecure_is_logged_and_told(void **state)
@@ -216,10 +218,8 @@ static void test_tls_life__server_name_is_told(void **state)
         char key[32];
         (void)snprintf(cert, sizeof(cert), "%s.pem", k_cases[i].cert);
         (void)snprintf(key, sizeof(key), "%s.key", k_cases[i].cert);
-        struct kit_tlsfront *front = kit_tlsfront_start(
-            &(struct kit_tlsfront_options){.to_unix = kit_server_socket(live.server),
-                                           .cert = cert,
-                                           .key = key});
+        struct kit_tlsfront *front = kit_tlsfront_start(&(struct kit_tlsfront_options){
+            .to_unix = kit_server_socket(live.server), .cert = cert, .key = key});
         fac_options options = live.options;
         options.host = k_cases[i].host;
         options.port = kit_tlsfront_port(front);
@@ -240,7 +240,8 @@ static void test_tls_life__server_name_is_told(void **state)
 
 static void kill_all(struct live *live)
 {
-    (void)kit_raw_ask(live_raw(live), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
+    (void)kit_raw_ask(live_raw(live), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes",
+                      NULL);
 }
 
 static void test_tls_life__reconnects_resume(void **state)
@@ -268,8 +269,10 @@ static void test_tls_life__without_tickets_it_works_as_well(void **state)
     (void)state;
     struct live live;
     live_start(&live, NULL);
-    struct kit_tlsfront *front = kit_tlsfront_start(&(struct kit_tlsfront_options){
-        .to_unix = kit_server_socket(live.server), .cert = "server.pem", .has_no_tickets = true});
+    struct kit_tlsfront *front = kit_tlsfront_start(
+        &(struct kit_tlsfront_options){.to_unix = kit_server_socket(live.server),
+                                       .cert = "server.pem",
+                                       .has_no_tickets = true});
     live.options.port = kit_tlsfront_port(front);
     live_open(&live);
     for (int i = 0; i < 3; i++) {

@@ -204,10 +204,9 @@ static void test_tls_matrix__plain_port_and_plain_client(void **state)
     (void)state;
     struct live live;
     live_start(&live, NULL);
-    struct kit_server *plain = kit_server_start(
-        &(struct kit_server_options){.kind = strncmp(live.variant, "redis", 5) == 0 ? KIT_REDIS
-                                                                                   : KIT_VALKEY});
-    const struct row row = {"plain port", NULL, NULL, "ca.pem", NULL, FAC_E_PROTOCOL,
+    struct kit_server *plain = kit_server_start(&(struct kit_server_options){
+        .kind = strncmp(live.variant, "redis", 5) == 0 ? KIT_REDIS : KIT_VALKEY});
+    const struct row row = {"plain port",        NULL, NULL, "ca.pem", NULL, FAC_E_PROTOCOL,
                             "does not speak TLS"};
     live.options.timeout_ms = 1000;
     for (size_t i = 0; i < 3; i++) { /* what a ClientHello has at random does not matter */
@@ -290,7 +289,8 @@ static void test_tls_matrix__mutual_with_the_server(void **state)
     assert_status(fac_cache_health(live.cache, NULL, &health, sizeof(health), &err), FAC_OK,
                   &err);
     assert_int_equal(health.security, FAC_SECURITY_TLS);
-    assert_int_equal(health.tls_cert_expires_at_s, INT64_C(2524607999)); /* 2049-12-31 23:59:59 */
+    assert_int_equal(health.tls_cert_expires_at_s,
+                     INT64_C(2524607999)); /* 2049-12-31 23:59:59 */
     live_end(&live);
 }
 

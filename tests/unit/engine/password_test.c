@@ -174,13 +174,15 @@ static void test_password__file_that_cannot_be_read(void **state)
     begin(&scene);
     struct faci_password secret;
     fac_error err;
-    assert_status(faci_password_get(&secret, &scene.config, FACI_NEVER_NS, &err), FAC_E_CONFIG, &err);
+    assert_status(faci_password_get(&secret, &scene.config, FACI_NEVER_NS, &err), FAC_E_CONFIG,
+                  &err);
     assert_int_equal(err.os_errno, ENOENT);
     assert_contains(err.message, scene.path);
     faci_password_fini(&secret);
 
     assert_int_equal(mkdir(scene.path, 0700), 0);
-    assert_status(faci_password_get(&secret, &scene.config, FACI_NEVER_NS, &err), FAC_E_CONFIG, &err);
+    assert_status(faci_password_get(&secret, &scene.config, FACI_NEVER_NS, &err), FAC_E_CONFIG,
+                  &err);
     assert_int_equal(err.os_errno, EISDIR);
     faci_password_fini(&secret);
     assert_int_equal(rmdir(scene.path), 0);
@@ -240,7 +242,8 @@ static void test_password__file_that_others_can_read_is_refused(void **state)
     (void)state;
     static const struct {
         mode_t mode;
-        const char *want; /* for a file of root's; of others' no group may have any part in it */
+        const char
+            *want; /* for a file of root's; of others' no group may have any part in it */
     } k_cases[] = {
         {0600, "pass-word"}, {0400, "pass-word"}, {0640, "pass-word"}, {0440, "pass-word"},
         {0660, NULL},        {0604, NULL},        {0644, NULL},        {0602, NULL},
