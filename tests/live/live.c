@@ -3,6 +3,7 @@
 #include "live/live.h"
 
 #include "kit/kit.h"
+#include "live/live_acl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +16,19 @@ static const struct variant {
     uint32_t protocol;
     bool is_unix;
     bool is_tls;
+    bool is_acl;
 } k_variants[] = {
-    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false, false},
-    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false, false},
-    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false, false},
-    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true, false},
-    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false},
-    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, false},
-    {"redis_tls", "redis", FAC_REDIS, KIT_REDIS, 3, false, true},
-    {"valkey_tls", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, true},
-    {"valkey_tls2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, true},
+    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false, false, false},
+    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false, false, false},
+    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false, false, false},
+    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true, false, false},
+    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false, false},
+    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, false, false},
+    {"redis_tls", "redis", FAC_REDIS, KIT_REDIS, 3, false, true, false},
+    {"valkey_tls", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, true, false},
+    {"redis_acl", "redis", FAC_REDIS, KIT_REDIS, 3, false, false, true},
+    {"valkey_acl", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false, true},
+    {"valkey_tls2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, true, false},
 };
 
 enum {
@@ -50,6 +54,12 @@ static void start_server(struct live *live, const struct variant *variant,
     size_t n = 0;
     if (variant->protocol == 2) {
         lines[n++] = "rename-command HELLO \"\"";
+    }
+    if (variant->is_acl) {
+        lines[n++] = "user smallest on >acl-pass ~* -@all " LIVE_ACL_NEEDED
+                     " " LIVE_ACL_HELPFUL;
+        live->options.username = "smallest";
+        live->options.password = "acl-pass";
     }
     while (config != NULL && *config != NULL) {
         assert_true(n < CONFIG_LINES_MAX);

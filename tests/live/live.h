@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* live/live.h — an open cache on the backend that the test's first argument names: "memory",
  * "redis3", "redis2", "valkey3", "valkey2" (RESP version; 2 is a server without HELLO),
- * "redis_unix", or "redis_tls", "valkey_tls", "valkey_tls2" (over TLS). Each test has a server of its own, and an allocator that finds leaks. */
+ * "redis_unix", "redis_tls", "valkey_tls", "valkey_tls2" (over TLS), or "redis_acl",
+ * "valkey_acl" (as the smallest ACL user). Each test has a server of its own, and an allocator that finds leaks. */
 #ifndef FAC_LIVE_LIVE_H
 #define FAC_LIVE_LIVE_H
 
