@@ -7,6 +7,7 @@
 #include "base/sync.h"
 #include "engine/engine.h"
 #include "engine/password.h"
+#include "net/http.h"
 #include "net/tls.h"
 
 #include <stdatomic.h>
@@ -16,10 +17,12 @@ struct faci_server {
     struct faci_backend backend; /* first */
     const struct faci_config *config;
     struct faci_log log;
-    struct faci_engine *engines[2]; /* one for each choice of the config */
-    struct faci_tls *tls[2];        /* NULL: plain text */
-    struct faci_asker *askers[2];   /* NULL: nobody is asked for the password */
-    atomic_uint chosen;             /* which; n_choices while none has answered */
+    struct faci_engine *engines[2];         /* one for each choice of the config */
+    struct faci_tls *tls[2];                /* NULL: plain text */
+    struct faci_http *http[2];              /* NULL: RESP */
+    struct faci_tls_options tls_options[2]; /* what both are made with */
+    struct faci_asker *askers[2];           /* NULL: nobody is asked for the password */
+    atomic_uint chosen;                     /* which; n_choices while none has answered */
 };
 
 static inline struct faci_server *faci_server_of(struct faci_backend *backend)

@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    MAX_ANSWER_BYTES = 96 * 1024 * 1024, /* a value of 64 MiB in base64, and more */
+};
+
 static bool is_loopback(const struct faci_settings *settings)
 {
     const char *host = settings->host;
@@ -43,19 +47,29 @@ fac_status faci_server_open_security(struct faci_server *server, unsigned i, fac
         st = faci_asker_new(&config->alloc, config->password_fn, config->password_context,
                             &server->askers[i], err);
     }
-    if (st == FAC_OK && settings->tls) {
-        const struct faci_tls_options options = {
+    server->tls_options[i] = (struct faci_tls_options){
+        .alloc = &config->alloc,
+        .name = settings->tls_server_name != NULL ? settings->tls_server_name : settings->host,
+        .ca_file = settings->tls_ca_file,
+        .ca_dir = settings->tls_ca_dir,
+        .cert_file = settings->tls_cert_file,
+        .key_file = settings->tls_key_file,
+        .min_version = settings->tls_min_version,
+        .is_insecure = settings->tls_insecure,
+    };
+    if (st == FAC_OK && settings->http_base != NULL) {
+        const struct faci_http_options options = {
             .alloc = &config->alloc,
-            .name = settings->tls_server_name != NULL ? settings->tls_server_name
-                                                      : settings->host,
-            .ca_file = settings->tls_ca_file,
-            .ca_dir = settings->tls_ca_dir,
-            .cert_file = settings->tls_cert_file,
-            .key_file = settings->tls_key_file,
-            .min_version = settings->tls_min_version,
-            .is_insecure = settings->tls_insecure,
+            .host = settings->host,
+            .port = settings->port,
+            .base = settings->http_base,
+            .api_key = settings->api_key,
+            .tls = settings->tls ? &server->tls_options[i] : NULL,
+            .max_reply_bytes = MAX_ANSWER_BYTES,
         };
-        st = faci_tls_open(&options, &server->tls[i], err);
+        st = faci_http_open(&options, &server->http[i], err);
+    } else if (st == FAC_OK && settings->tls) {
+        st = faci_tls_open(&server->tls_options[i], &server->tls[i], err);
     }
     if (st == FAC_OK) {
         warn(server, i);
@@ -66,6 +80,7 @@ fac_status faci_server_open_security(struct faci_server *server, unsigned i, fac
 void faci_server_close_security(struct faci_server *server, unsigned i)
 {
     faci_tls_free(server->tls[i]);
+    faci_http_free(server->http[i]);
     faci_asker_free(server->askers[i]);
 }
 
@@ -77,17 +92,19 @@ static struct faci_tls *chosen_tls(struct faci_server *server)
 
 void faci_server_tell_security(struct faci_server *server, fac_health *out)
 {
+    const struct faci_settings *settings = faci_server_settings(&server->backend);
     struct faci_tls *tls = chosen_tls(server);
-    if (tls == NULL) {
+    if (!settings->tls) {
         return;
     }
-    struct faci_tls_report report;
-    faci_tls_report(tls, &report);
-    const struct faci_settings *settings = faci_server_settings(&server->backend);
     out->security = settings->tls_insecure ? FAC_SECURITY_TLS_INSECURE : FAC_SECURITY_TLS;
-    (void)snprintf(out->tls_version, sizeof(out->tls_version), "%s", report.last.version);
-    (void)snprintf(out->tls_cipher, sizeof(out->tls_cipher), "%s", report.last.cipher);
-    out->tls_cert_expires_at_s = report.cert_expires_at_s;
+    if (tls != NULL) {
+        struct faci_tls_report report;
+        faci_tls_report(tls, &report);
+        (void)snprintf(out->tls_version, sizeof(out->tls_version), "%s", report.last.version);
+        (void)snprintf(out->tls_cipher, sizeof(out->tls_cipher), "%s", report.last.cipher);
+        out->tls_cert_expires_at_s = report.cert_expires_at_s;
+    }
 }
 
 void faci_server_count_security(struct faci_server *server, fac_stats *out)

@@ -46,6 +46,7 @@ struct faci_identity {
 
 struct faci_asker; /* password.h */
 struct faci_tls;   /* net/tls.h */
+struct faci_http;  /* net/http.h */
 
 /* What all connections of an engine count together. */
 struct faci_tally {
@@ -67,6 +68,7 @@ struct faci_engine_config {
     const char *password_file;          /* NULL: none */
     struct faci_asker *asker;           /* NULL: nobody is asked for it; borrowed */
     struct faci_tls *tls;               /* NULL: plain text; borrowed */
+    struct faci_http *http;             /* NULL: RESP; borrowed */
     uint32_t max_connections;
     uint32_t timeout_ms;
     bool retry_on_timeout;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/handshake.h"
 #include "engine/password.h"
+#include "net/http.h"
 #include "net/tls.h"
 
 #include <string.h>
@@ -30,6 +31,9 @@ static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *r
                                  int64_t deadline_ns, fac_error *err)
 {
     const struct faci_engine_config *config = conn->config;
+    if (config->http != NULL) {
+        return faci_http_attach(config->http, &conn->stream, err);
+    }
     struct faci_addresses addresses;
     fac_status st = config->unix_socket != NULL
                         ? faci_address_of_unix(config->unix_socket, &addresses, err)
@@ -49,7 +53,8 @@ static fac_status connect_stream(struct faci_conn *conn, struct faci_resolver *r
 static fac_status explain_end(struct faci_conn *conn, fac_status st, fac_error *err)
 {
     fac_status why = faci_stream_why(&conn->stream, err);
-    bool is_plain = conn->config->tls == NULL && conn->config->unix_socket == NULL;
+    bool is_plain = conn->config->tls == NULL && conn->config->http == NULL &&
+                    conn->config->unix_socket == NULL;
     if (why == FAC_OK && is_plain && st == FAC_E_UNAVAILABLE && conn->n_done == 0 &&
         conn->n_sent > 0) {
         fac_error known = *err;

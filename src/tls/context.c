@@ -124,16 +124,50 @@ static bool set_rules(SSL_CTX *ssl, const struct faci_tls_options *options)
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     (void)SSL_CTX_clear_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT |
                                          SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+    SSL_CTX_set_verify(ssl, options->is_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    return set_min_version(ssl, options->min_version) &&
+           (options->is_insecure || set_name(ssl, options->name));
+}
+
+/* What is for our own sessions only. */
+static void set_habits(SSL_CTX *ssl)
+{
     (void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                     SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_verify(ssl, options->is_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     (void)SSL_CTX_set_session_cache_mode(ssl,
                                          SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ssl, keep_ticket);
     SSL_CTX_set_client_cert_cb(ssl, note_that_we_were_asked);
-    return set_min_version(ssl, options->min_version) &&
-           (options->is_insecure || set_name(ssl, options->name));
+}
+
+static fac_status configure(SSL_CTX *ssl, const struct faci_tls_options *options,
+                            int64_t *out_expires_at_s, fac_error *err)
+{
+    fac_status st = FAC_OK;
+    if (!set_rules(ssl, options)) {
+        char text[96];
+        bool is_memory = false;
+        (void)faci_tls_reason(text, sizeof(text), &is_memory);
+        st = faci_fail(err, is_memory ? FAC_E_NOMEM : FAC_E_CONFIG, 0,
+                       "TLS cannot be set up: %s", text);
+    }
+    if (st == FAC_OK && !options->is_insecure) {
+        st = faci_tls_load_trust(ssl, options, err);
+    }
+    if (st == FAC_OK && options->cert_file != NULL) {
+        st = faci_tls_load_own(ssl, options, out_expires_at_s, err);
+    }
+    faci_tls_clear_errors();
+    return st;
+}
+
+fac_status faci_tls_configure(SSL_CTX *ssl, const struct faci_tls_options *options,
+                              fac_error *err)
+{
+    int64_t expires_at_s = 0;
+    faci_tls_clear_errors();
+    return configure(ssl, options, &expires_at_s, err);
 }
 
 /* --- Files ------------------------------------------------------------------------------------ */
@@ -189,21 +223,13 @@ fac_status faci_tls_context_new(const struct faci_tls_options *options,
     note_files(context); /* before they are read: a change from here on is one */
     context->ssl = SSL_CTX_new(TLS_client_method());
     fac_status st = FAC_OK;
-    if (context->ssl == NULL || SSL_CTX_set_app_data(context->ssl, context) != 1 ||
-        !set_rules(context->ssl, options)) {
-        char text[96];
-        bool is_memory = false;
-        (void)faci_tls_reason(text, sizeof(text), &is_memory);
-        st = faci_fail(err, is_memory ? FAC_E_NOMEM : FAC_E_CONFIG, 0,
-                       "TLS cannot be set up: %s", text);
+    if (context->ssl == NULL || SSL_CTX_set_app_data(context->ssl, context) != 1) {
+        st = faci_fail(err, FAC_E_NOMEM, 0, "no memory for TLS");
+        faci_tls_clear_errors();
+    } else {
+        set_habits(context->ssl);
+        st = configure(context->ssl, options, &context->expires_at_s, err);
     }
-    if (st == FAC_OK && !options->is_insecure) {
-        st = faci_tls_load_trust(context->ssl, options, err);
-    }
-    if (st == FAC_OK && options->cert_file != NULL) {
-        st = faci_tls_load_own(context->ssl, options, &context->expires_at_s, err);
-    }
-    faci_tls_clear_errors();
     if (st < 0) {
         faci_tls_context_unref(context);
         return st;

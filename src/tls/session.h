@@ -73,6 +73,11 @@ void faci_tls_context_unref(struct faci_tls_context *context);
 bool faci_tls_context_is_current(const struct faci_tls_context *context);
 int64_t faci_tls_context_expiry(const struct faci_tls_context *context);
 
+/* The rules on a context that somebody else made, for https: the same, but for tickets. FAC_OK,
+ * FAC_E_CONFIG, FAC_E_NOMEM. */
+fac_status faci_tls_configure(SSL_CTX *ssl, const struct faci_tls_options *options,
+                              fac_error *err);
+
 /* trust.c: who is believed, and how we show who we are. FAC_OK, FAC_E_CONFIG, FAC_E_NOMEM. */
 fac_status faci_tls_load_trust(SSL_CTX *ssl, const struct faci_tls_options *options,
                                fac_error *err);

@@ -3,11 +3,11 @@
 # packages.sh: what each command needs from apt, and how it is installed: only what is missing,
 # without a question, without starting a service.
 
-PACKAGES_BUILD=(cmake ninja-build gcc libc6-dev)
+PACKAGES_BUILD=(cmake ninja-build gcc libc6-dev libssl-dev libcurl4-openssl-dev libjansson-dev)
 # "where they are installed": a fresh machine has none, so demo and test bring both.
 PACKAGES_SERVERS=(redis-server valkey-server)
 PACKAGES_DEMO=("${PACKAGES_BUILD[@]}" "${PACKAGES_SERVERS[@]}")
-PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base python3)
+PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base python3 openssl)
 PACKAGES_VALGRIND=("${PACKAGES_TEST[@]}" valgrind libc6-dbg)
 PACKAGES_COVERAGE=("${PACKAGES_TEST[@]}" gcovr)
 PACKAGES_PLANTED=("${PACKAGES_TEST[@]}" patch)
