@@ -180,7 +180,7 @@ static bool put_refusals(struct faci_buf *out, const struct faci_http_request *r
     for (size_t i = 0; i < n && is_good; i++) {
         is_good = put_error(out, http_status == 401
                                      ? "WRONGPASS the api_key is refused (HTTP 401)"
-                                     : "NOPERM not allowed (HTTP 403)");
+                                     : "WRONGPASS the api_key is refused (HTTP 403)");
     }
     return is_good;
 }

@@ -15,6 +15,7 @@ PACKAGES_CLANG=(clang libclang-rt-dev)
 PACKAGES_FUZZ=("${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}")
 PACKAGES_LINT=("${PACKAGES_TEST[@]}" clang clang-format clang-tidy cppcheck shellcheck)
 PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" pkg-config libhiredis-dev)
+PACKAGES_UPSTASH=(valkey-server python3 openssl)
 PACKAGES_FRESH=(debootstrap git)
 
 is_installed() {
