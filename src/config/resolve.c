@@ -411,7 +411,7 @@ fac_status faci_settings_resolve(const struct faci_inputs *inputs, fac_provider 
                                  struct faci_settings *out, struct faci_account *account,
                                  fac_error *err)
 {
-    struct faci_account own; /* who says what matters here, too */
+    struct faci_account own = {.url = ""}; /* who says what matters here, too */
     struct resolver r = {
         .inputs = inputs, .account = account != NULL ? account : &own, .out = out, .err = err};
     r.account->url[0] = '\0';

@@ -11,8 +11,7 @@
 #include <faciliter/version.h>
 
 #include <dlfcn.h>
-#include <stdatomic.h>
-#include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +19,8 @@ enum {
     PATH_BYTES = 4096,
 };
 
-/* Its folder is that of the library that this code is in. */
-static fac_status path_of(const char *file, char *out, size_t cap, fac_error *err)
+/* Its folder is that of the library that this code is in. False: the error tells. */
+static bool find_path(const char *file, char *out, size_t cap, fac_error *err)
 {
     Dl_info info;
     union {
@@ -29,50 +28,51 @@ static fac_status path_of(const char *file, char *out, size_t cap, fac_error *er
         const void *pointer;
     } here = {.function = faci_fork_generation};
     if (dladdr(here.pointer, &info) == 0 || info.dli_fname == NULL) {
-        return faci_fail(err, FAC_E_UNSUPPORTED, 0, "cannot tell where the library lies");
+        (void)faci_fail(err, FAC_E_UNSUPPORTED, 0, "cannot tell where the library lies");
+        return false;
     }
     const char *slash = strrchr(info.dli_fname, '/');
     int dir_len = slash != NULL ? (int)(slash - info.dli_fname) : 1;
     int len = snprintf(out, cap, "%.*s/%s", dir_len, slash != NULL ? info.dli_fname : ".",
                        file);
     if (len < 0 || (size_t)len >= cap) {
-        return faci_fail(err, FAC_E_UNSUPPORTED, 0, "the library's path is too long");
+        (void)faci_fail(err, FAC_E_UNSUPPORTED, 0, "the library's path is too long");
+        return false;
     }
-    return FAC_OK;
+    return true;
 }
 
-/* The function of the module's one symbol gives its table. Never unloaded: threads may be in it. */
-static fac_status load(const char *file, const char *symbol, const char *package,
-                       const void **out, fac_error *err)
+/* The table that the module's one symbol gives; NULL, and the error tells. Never unloaded: threads may
+ * be in it. */
+static const void *load(const char *file, const char *symbol, const char *package,
+                        fac_error *err)
 {
     char path[PATH_BYTES];
-    fac_status st = path_of(file, path, sizeof(path), err);
-    if (st < 0) {
-        return st;
+    if (!find_path(file, path, sizeof(path), err)) {
+        return NULL;
     }
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == NULL) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps it for each thread */
         const char *why = dlerror();
-        return faci_fail(err, FAC_E_UNSUPPORTED, 0,
-                         "%s cannot be loaded (it comes with %s): %s", file, package,
-                         why != NULL ? why : "no reason given");
+        (void)faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s cannot be loaded (it needs %s): %s",
+                        file, package, why != NULL ? why : "no reason given");
+        return NULL;
     }
     union {
         void *pointer;
         const void *(*function)(void);
     } found = {.pointer = dlsym(handle, symbol)};
     if (found.pointer == NULL) {
-        return faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s is no module of this library", file);
+        (void)faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s is no module of this library", file);
+        return NULL;
     }
-    *out = found.function();
-    return FAC_OK;
+    return found.function();
 }
 
-static fac_status check(const char *file, unsigned abi, unsigned want, const char *version,
-                        fac_error *err)
+static fac_status check(const char *file, bool is_same_abi, const char *version, fac_error *err)
 {
-    if (abi != want || strcmp(version, fac_version()) != 0) {
+    if (!is_same_abi || strcmp(version, fac_version()) != 0) {
         return faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s is of version %.20s, the library is %s",
                          file, version, fac_version());
     }
@@ -83,16 +83,13 @@ static fac_status check(const char *file, unsigned abi, unsigned want, const cha
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 {
     static const char k_file[] = "faciliter_tls.so";
-    const void *table = NULL;
-    fac_status st = load(k_file, FACI_TLS_SYMBOL, "OpenSSL 3, package libssl3", &table, err);
-    const struct faci_tls_module *module = table;
-    if (st == FAC_OK) {
-        st = check(k_file, module->abi, FACI_TLS_ABI, module->version, err);
+    const struct faci_tls_module *module = load(k_file, FACI_TLS_SYMBOL,
+                                                "OpenSSL 3, package libssl3", err);
+    if (module == NULL) {
+        return FAC_E_UNSUPPORTED;
     }
-    if (st == FAC_OK) {
-        *out = module;
-    }
-    return st;
+    *out = module;
+    return check(k_file, module->abi == FACI_TLS_ABI, module->version, err);
 }
 #else
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
@@ -106,17 +103,14 @@ fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)
 {
     static const char k_file[] = "faciliter_http.so";
-    const void *table = NULL;
-    fac_status st = load(k_file, FACI_HTTP_SYMBOL,
-                         "libcurl and jansson, packages libcurl4 and libjansson4", &table, err);
-    const struct faci_http_module *module = table;
-    if (st == FAC_OK) {
-        st = check(k_file, module->abi, FACI_HTTP_ABI, module->version, err);
+    const struct faci_http_module *module = load(
+        k_file, FACI_HTTP_SYMBOL, "libcurl and jansson, packages libcurl4 and libjansson4",
+        err);
+    if (module == NULL) {
+        return FAC_E_UNSUPPORTED;
     }
-    if (st == FAC_OK) {
-        *out = module;
-    }
-    return st;
+    *out = module;
+    return check(k_file, module->abi == FACI_HTTP_ABI, module->version, err);
 }
 #else
 fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)

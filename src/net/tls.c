@@ -328,12 +328,13 @@ static fac_status renew_locked(struct faci_tls *tls, fac_error *err) FACI_REQUIR
     return st;
 }
 
-static fac_status attach(struct faci_tls *tls, struct faci_stream *stream, struct link **out,
-                         fac_error *err)
+/* The stream's from here on; NULL, and the error tells. */
+static struct link *attach(struct faci_tls *tls, struct faci_stream *stream, fac_error *err)
 {
     struct link *link = faci_mem_zalloc(tls->options.alloc, sizeof(*link));
     if (link == NULL) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
+        (void)faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
+        return NULL;
     }
     link->layer.ops = &k_tls_ops;
     link->module = tls->module;
@@ -347,12 +348,11 @@ static fac_status attach(struct faci_tls *tls, struct faci_stream *stream, struc
     faci_mutex_unlock(&tls->lock);
     if (st < 0) {
         faci_mem_free(tls->options.alloc, link);
-        return st;
+        return NULL;
     }
     faci_mutex_init(&link->lock);
     faci_stream_put_layer(stream, &link->layer);
-    *out = link;
-    return FAC_OK;
+    return link;
 }
 
 fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream,
@@ -361,12 +361,8 @@ fac_status faci_tls_secure(struct faci_tls *tls, struct faci_stream *stream,
     faci_assert(stream->layer == NULL);
     fac_error why;
     faci_error_clear(&why);
-    struct link *link = NULL;
-    fac_status st = attach(tls, stream, &link, &why);
-    if (st == FAC_OK) {
-        st = shake_hands(stream, link, deadline_ns, &why);
-    }
-    if (st < 0) {
+    struct link *link = attach(tls, stream, &why);
+    if (link == NULL || shake_hands(stream, link, deadline_ns, &why) < 0) {
         if (err != NULL) {
             *err = why;
         }

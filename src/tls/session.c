@@ -114,7 +114,10 @@ static bool attach_ends(struct faci_tls_session *session)
 static bool tell_name(struct faci_tls_session *session)
 {
     const char *name = session->context->options.name;
-    return faci_tls_is_address(name) || SSL_set_tlsext_host_name(session->ssl, name) == 1;
+    /* What SSL_set_tlsext_host_name() is, which casts the const away; it copies. */
+    return faci_tls_is_address(name) ||
+           SSL_ctrl(session->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)name) == 1;
 }
 
 static bool offer_ticket(struct faci_tls_session *session)
