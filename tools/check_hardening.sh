@@ -25,6 +25,7 @@ check() {
     ! grep -E 'LOAD.* RWE ' <<<"$headers" || complain "$file" "a segment can be written and executed"
     ! grep -q 'TEXTREL' <<<"$dynamic" || complain "$file" "its code is changed when it is loaded"
     # Room for the path that installing writes is colons.
+    # shellcheck disable=SC2016 # the word is the loader's
     ! grep -E 'RPATH|RUNPATH' <<<"$dynamic" | grep -vE '\[(\$ORIGIN[^:]*|:*)\]' ||
         complain "$file" "looks for libraries in a folder of the build"
     # Code with these has arrays on its stack, and copies of known size.

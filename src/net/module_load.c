@@ -19,6 +19,7 @@ enum {
     PATH_BYTES = 4096,
 };
 
+#ifdef FAC_HAS_TLS /* without which there is no https either */
 /* Its folder is that of the library that this code is in. False: the error tells. */
 static bool find_path(const char *file, char *out, size_t cap, fac_error *err)
 {
@@ -79,7 +80,6 @@ static fac_status check(const char *file, bool is_same_abi, const char *version,
     return FAC_OK;
 }
 
-#ifdef FAC_HAS_TLS
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 {
     static const char k_file[] = "faciliter_tls.so";

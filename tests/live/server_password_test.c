@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* An application that tells one password after another. */
@@ -157,9 +158,9 @@ static void *read_on(void *context)
 static size_t n_auths(struct live *live)
 {
     const char *info = kit_raw_ask(live_raw(live), "INFO", "commandstats", NULL);
-    const char *at = strstr(info, "cmdstat_auth:calls=");
-    unsigned long n = 0;
-    return at != NULL && sscanf(at, "cmdstat_auth:calls=%lu", &n) == 1 ? n : 0;
+    static const char k_field[] = "cmdstat_auth:calls=";
+    const char *at = strstr(info, k_field);
+    return at != NULL ? strtoul(at + sizeof(k_field) - 1, NULL, 10) : 0;
 }
 
 /* Under traffic the connections authenticate anew, over and over: none ends, and no call fails. */

@@ -17,10 +17,10 @@ run_upstash() {
     valkey-server --port 0 --unixsocket "$PWD/$dir/socket" --save '' --daemonize no \
         >"$dir/valkey.log" 2>&1 &
     local server=$!
-    exec {upstash_input}> >(exec python3 tests/kit/rest_bridge.py "$dir/socket" "$key" \
+    exec 9> >(exec python3 tests/kit/rest_bridge.py "$dir/socket" "$key" \
         "$dir/certs/server.pem" "$dir/certs/server.key" >"$dir/port")
     # shellcheck disable=SC2064 # the number of now
-    trap "kill $server 2>/dev/null || true; exec {upstash_input}>&-" EXIT
+    trap "kill $server 2>/dev/null || true; exec 9>&-" EXIT
     local tries
     for ((tries = 0; tries < 200; tries++)); do
         [ -s "$dir/port" ] && [ -S "$dir/socket" ] && break

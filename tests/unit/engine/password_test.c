@@ -9,9 +9,10 @@
 #include "kit/workdir.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -210,9 +211,10 @@ static void flags_of(const void *address, char *out, size_t cap)
     bool is_in = false;
     out[0] = '\0';
     while (fgets(line, sizeof(line), file) != NULL) {
-        uintptr_t from = 0;
-        uintptr_t to = 0;
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) == 2) {
+        char *end = NULL;
+        uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        if (end != line && *end == '-') {
+            uintptr_t to = (uintptr_t)strtoull(end + 1, NULL, 16);
             is_in = (uintptr_t)address >= from && (uintptr_t)address < to;
         } else if (is_in && strncmp(line, "VmFlags:", 8) == 0) {
             (void)snprintf(out, cap, "%s", line);
