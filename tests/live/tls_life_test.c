@@ -345,6 +345,9 @@ static void test_tls_life__stale_errors_of_others(void **state)
         live_expect(live.cache, fac_str("k"), "v");
     }
     assert_int_equal(ERR_peek_error(), 0);
+    fac_stats stats = live_stats(live.cache);
+    assert_int_equal(stats.disconnects, 0); /* a call that is made again would hide it */
+    assert_int_equal(stats.tls_handshakes, 1);
     live_end(&live);
 }
 
