@@ -5,7 +5,7 @@
 set -euo pipefail
 cd -- "${1:-$(dirname -- "$0")/..}"
 
-files=$(for folder in include src cli examples tests bench fuzz; do
+files=$(for folder in include src cli python examples tests bench fuzz; do
     [ ! -d "$folder" ] || find "$folder" -type f \( -name '*.[ch]' -o -name '*.def' \)
 done | sort)
 [ -n "$files" ] || { printf 'no file was found\n' >&2; exit 1; }

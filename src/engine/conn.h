@@ -114,7 +114,6 @@ struct faci_conn {
     unsigned char *rx;
     size_t rx_cap;
     bool is_roomy;     /* this user needed more than FACI_CONN_RX_BYTES of rx */
-    uint64_t n_done;   /* replies taken in */
     unsigned n_vain;   /* times in a row that a reader looked for one, and none came */
     unsigned n_asleep; /* times that readers go to sleep at once before one looks again */
     struct faci_wakes wakes;
@@ -122,6 +121,9 @@ struct faci_conn {
     /* The sending side: the sender's. */
     struct faci_buf out;  /* frames being sent; empty unless shared */
     atomic_bool has_rest; /* the kernel did not take all of it */
+
+    /* Replies taken in. Written by the reader; another may look while it does. */
+    _Atomic uint64_t n_done;
 
     /* How far the reader may go: requests whose frames were handed to the sending side. Written by
      * the sender before the first byte leaves. */

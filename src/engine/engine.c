@@ -70,7 +70,9 @@ bool faci_engine_is_down(struct faci_engine *engine)
 
 fac_status faci_engine_connect(struct faci_engine *engine, int64_t deadline_ns, fac_error *err)
 {
-    struct faci_lease lease = {.now_ns = faci_clock_now_ns(), .deadline_ns = deadline_ns};
+    int64_t now_ns = faci_clock_now_ns();
+    struct faci_lease lease = {
+        .now_ns = now_ns, .began_ns = now_ns, .deadline_ns = deadline_ns};
     fac_status st = faci_pool_checkout(&engine->pool, &lease, err);
     if (st == FAC_OK) {
         faci_pool_give_back(&engine->pool, lease.conn);
@@ -168,6 +170,7 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     *attempt = (struct attempt){0};
     struct faci_lease lease = {
         .now_ns = now_ns,
+        .began_ns = now_ns,
         .deadline_ns = attempt_deadline(engine, job, now_ns, deadline_ns),
         .since_ns = job->n_attempts > 0 ? now_ns : 0,
         .is_patient = waited_in_vain,

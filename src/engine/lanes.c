@@ -52,6 +52,10 @@ static bool is_overdue(struct faci_conn *conn, int64_t now_ns)
     if (faci_conn_callers(conn) == 0) {
         return is_deserted(conn, now_ns);
     }
+    if (atomic_load_explicit(&conn->n_flushed, memory_order_relaxed) ==
+        atomic_load_explicit(&conn->n_done, memory_order_relaxed)) {
+        return false; /* its caller has only come */
+    }
     uint32_t patience_ms = conn->config->timeout_ms / 4;
     patience_ms = patience_ms < OVERDUE_MIN_MS ? OVERDUE_MIN_MS : patience_ms;
     int64_t progress_ns = atomic_load_explicit(&conn->progress_ns, memory_order_relaxed);

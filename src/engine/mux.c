@@ -22,6 +22,7 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "engine/intake.h"
+#include "engine/lanes.h"
 #include "engine/mux_receive.h"
 #include "engine/mux_send.h"
 #include "engine/server_error.h"
@@ -29,6 +30,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+
+enum {
+    LATE_READS_MAX = 64, /* by one caller, who is on his way to something else */
+};
 
 struct call {
     struct faci_conn *conn;
@@ -83,8 +88,10 @@ static struct faci_slot *hand_over_locked(struct faci_conn *conn) FACI_REQUIRES(
     if (next != NULL && faci_slot_turn(next, FACI_SLOT_WAITING, FACI_SLOT_READING)) {
         return next;
     }
+    /* Without other callers there may be many tombstones, and nobody among them. */
+    uint64_t n_looked = faci_conn_callers(conn) > 1 ? conn->n_done : conn->n_appended;
     struct faci_place place = conn->line.due;
-    for (uint64_t i = conn->n_done; i < conn->n_appended; i++) {
+    for (uint64_t i = n_looked; i < conn->n_appended; i++) {
         next = faci_place_next(&place);
         if (faci_slot_turn(next, FACI_SLOT_WAITING, FACI_SLOT_READING)) {
             return next;
@@ -235,6 +242,10 @@ static void lead(struct call *call, int64_t now_ns)
         if (is_done) {
             return;
         }
+        if (now_ns >= call->deadline_ns) { /* though more comes */
+            leave_reading(call);
+            return;
+        }
     }
 }
 
@@ -322,14 +333,45 @@ static void append_check_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->loc
     }
 }
 
+static bool is_full_locked(const struct faci_conn *conn, size_t bytes)
+    FACI_REQUIRES(&conn->lock)
+{
+    return conn->n_appended - conn->n_answered >= FACI_CONN_SHARED_MAX ||
+           faci_buf_len(&conn->tx) + bytes > FACI_CONN_GATHER_BYTES;
+}
+
+/* Of a full connection, whose callers have all left: nobody else would see that late replies have
+ * come, or that the kernel takes bytes again. */
+static void make_room(struct call *call)
+{
+    struct faci_conn *conn = call->conn;
+    ssize_t n = 1;
+    for (unsigned i = 0; i < LATE_READS_MAX && n > 0 && !faci_conn_is_poisoned(conn); i++) {
+        n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
+        if (n >= 0 || errno != EAGAIN) {
+            faci_intake(conn, n);
+        }
+    }
+    if (faci_conn_is_poisoned(conn)) {
+        faci_mux_end(conn, FAC_E_UNAVAILABLE, 0, "the connection was lost");
+    }
+    (void)faci_mux_send_rest(conn);
+    finish_read(call, faci_clock_now_ns(), true);
+}
+
 static fac_status append_locked(struct faci_conn *conn, struct call *call, size_t bytes,
                                 fac_error *err) FACI_REQUIRES(&conn->lock)
 {
+    if (is_full_locked(conn, bytes) && !conn->has_reader && !faci_conn_is_poisoned(conn)) {
+        conn->has_reader = true;
+        faci_mutex_unlock(&conn->lock);
+        make_room(call);
+        faci_mutex_lock(&conn->lock);
+    }
     if (faci_conn_is_poisoned(conn)) {
         return faci_conn_fail(conn, err);
     }
-    if (conn->n_appended - conn->n_answered >= FACI_CONN_SHARED_MAX ||
-        faci_buf_len(&conn->tx) + bytes > FACI_CONN_GATHER_BYTES) {
+    if (is_full_locked(conn, bytes)) {
         return faci_fail(err, FAC_E_BUSY, 0, "too many requests wait for the server already");
     }
     struct faci_slot *slot = put_locked(conn, call->request, bytes);
@@ -416,10 +458,14 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         *out_sent = call.was_sent;
         return faci_fail(err, FAC_E_TIMEOUT, 0, "no answer in time");
     }
-    *out_sent = call.seq <= atomic_load_explicit(&conn->n_flushed, memory_order_acquire);
     if (faci_slot_state(call.slot) == FACI_SLOT_DONE) {
+        *out_sent = true;
         return take_answer(&call, out, err);
     }
+    /* Who loads what gathered does so before this, under the lock, or finds the poison. */
+    faci_mutex_lock(&conn->lock);
+    *out_sent = call.seq <= faci_mux_flushed(conn);
+    faci_mutex_unlock(&conn->lock);
     return faci_conn_fail(conn, err);
 }
 

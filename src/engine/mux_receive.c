@@ -51,10 +51,12 @@ ssize_t faci_mux_receive(struct faci_conn *conn, int64_t until_ns)
     if (!faci_mux_has_rest(conn)) {
         if (is_worth_watching(conn)) {
             ssize_t n = watch(conn, until_ns);
-            bool was_in_vain = n < 0 && errno == EAGAIN;
-            note_watch(conn, was_in_vain);
-            if (!was_in_vain) {
+            if (n >= 0 || errno != EAGAIN) {
+                note_watch(conn, false);
                 return n;
+            }
+            if (faci_clock_left_ns(until_ns) > 0) { /* else it was cut short */
+                note_watch(conn, true);
             }
         }
         return faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, until_ns);

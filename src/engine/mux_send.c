@@ -53,7 +53,8 @@ void faci_mux_measure_locked(struct faci_conn *conn, int64_t now_ns)
 }
 
 /* Half of the callers have a frame there: the server works on these while the others' gather. With
- * many callers it works on those of another connection meanwhile (lanes.c). */
+ * more callers it gained little or nothing: a batch is long, and from 40 on another connection's
+ * fills the time (lanes.c). */
 static bool is_half_gathered_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
 {
     uint32_t n_callers = faci_conn_callers(conn);
@@ -65,7 +66,7 @@ static bool is_half_gathered_locked(const struct faci_conn *conn) FACI_REQUIRES(
 bool faci_mux_is_send_due_locked(const struct faci_conn *conn)
 {
     size_t len = faci_buf_len(&conn->tx);
-    return len > 0 &&
+    return len > 0 && !faci_conn_is_poisoned(conn) &&
            (faci_mux_flushed(conn) == conn->n_answered || len >= GATHER_ENOUGH_BYTES ||
             is_half_gathered_locked(conn) || faci_mux_is_far(conn));
 }
@@ -112,7 +113,7 @@ static void mark_batch_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUI
 static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
 {
     faci_assert(faci_buf_len(&conn->out) == 0);
-    if (conn->timed_seq == 0) {
+    if (conn->timed_seq == 0 && conn->n_cancelled == 0) { /* no reply comes to one taken back */
         conn->timed_seq = faci_mux_flushed(conn) + 1;
         conn->timed_ns = now_ns;
     }
@@ -127,10 +128,11 @@ static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&c
     atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_release);
 }
 
-/* True: the caller is the sender now, and calls faci_mux_send_loaded(). */
+/* True: the caller is the sender now, and calls faci_mux_send_loaded(). Nothing more leaves on a
+ * poisoned connection: who found it so has said what was not sent. */
 bool faci_mux_become_sender_locked(struct faci_conn *conn, int64_t now_ns)
 {
-    if (conn->has_sender) {
+    if (conn->has_sender || faci_conn_is_poisoned(conn)) {
         return false;
     }
     conn->has_sender = true;

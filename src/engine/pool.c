@@ -417,7 +417,7 @@ void faci_pool_report(struct faci_pool *pool, const struct faci_lease *lease, fa
         return;
     }
     int64_t now_ns = faci_clock_now_ns();
-    bool had_its_time = now_ns >= faci_clock_after_ms(lease->now_ns, FACI_BREAKER_PROBE_MS);
+    bool had_its_time = now_ns >= faci_clock_after_ms(lease->began_ns, FACI_BREAKER_PROBE_MS);
     faci_mutex_lock(&pool->lock);
     if (lease->is_probe && pool->breaker.state == FACI_BREAKER_PROBING) {
         if (!is_late || had_its_time) {

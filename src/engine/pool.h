@@ -71,7 +71,8 @@ struct faci_pool_counts {
 
 /* What a caller wants, and what it got. */
 struct faci_lease {
-    int64_t now_ns;      /* in: the time, which the caller knows already */
+    int64_t now_ns;      /* in: the time, which the caller knows already; out: the same */
+    int64_t began_ns;    /* in: the time; stays */
     int64_t deadline_ns; /* in; out: that of the probe, which is shorter */
     int64_t since_ns; /* in: 0, or when an attempt failed: only what works since then will do */
     bool is_patient; /* in: that attempt waited in vain: that one is not closed shows nothing */

@@ -421,10 +421,11 @@ static fac_status check_time(struct faci_pool *pool, const struct faci_lease *le
 static fac_status obtain(struct faci_pool *pool, struct faci_lease *lease, bool is_exclusive,
                          enum found *out_found, fac_error *err)
 {
-    for (;;) {
+    for (bool is_first = true;; is_first = false) {
         fac_error why;
         faci_error_clear(&why);
         struct faci_conn *conn = NULL;
+        lease->now_ns = is_first ? lease->now_ns : faci_clock_now_ns(); /* it may have waited */
         *out_found = look(pool, lease, is_exclusive, &conn, &why);
         lease->conn = conn;
         switch (*out_found) {
@@ -461,6 +462,7 @@ fac_status faci_pool_join(struct faci_pool *pool, struct faci_lease *lease, fac_
         st = obtain(pool, lease, false, &found, err);
     }
     if (st == FAC_OK) {
+        lease->now_ns = found == FOUND_LANE ? lease->now_ns : faci_clock_now_ns();
         if (found != FOUND_LANE) {
             share(pool, lease->conn, lease->now_ns);
         }
@@ -478,6 +480,7 @@ fac_status faci_pool_checkout(struct faci_pool *pool, struct faci_lease *lease, 
     }
     if (st == FAC_OK) {
         faci_assert(lease->conn != NULL);
+        lease->now_ns = faci_clock_now_ns();
         lease->conn->n_taken = lease->conn->n_appended;
         atomic_store_explicit(&lease->conn->used_at_ns, lease->now_ns, memory_order_relaxed);
     }

@@ -47,7 +47,7 @@ lint_clang() {
 }
 
 lint_analyzer() {
-    build_preset analyzer faci_objects
+    build_preset analyzer faci_objects faciliter_python
 }
 
 # clang-tidy takes seconds a file: what it passed once, with everything that it read unchanged,
@@ -74,7 +74,7 @@ lint_tidy() {
 
 lint_cppcheck() {
     mkdir -p build/lint/cppcheck
-    some_files 'src/*.c' 'cli/*.c' 'tests/kit/*.c' |
+    some_files 'src/*.c' 'cli/*.c' 'python/*.c' 'tests/kit/*.c' |
         xargs cppcheck --quiet --std=c11 --language=c -j "$n_processors" --error-exitcode=1 \
             --enable=warning,portability,performance --inline-suppr \
             --suppressions-list=tools/cppcheck.txt --cppcheck-build-dir=build/lint/cppcheck \
@@ -103,6 +103,15 @@ lint_man() {
     return "$status"
 }
 
+# Types of the package, of the examples and of a sample of its users; the form of every Python file.
+lint_python() {
+    (cd python && /usr/bin/python3 -m mypy --cache-dir ../build/lint/mypy \
+        --config-file pyproject.toml -p faciliter_lib)
+    MYPYPATH=python /usr/bin/python3 -m mypy --cache-dir build/lint/mypy-users --config-file python/pyproject.toml \
+        examples/*.py tests/python/typing_sample.py
+    some_files '*.py' '*.pyi' | xargs /usr/bin/python3 tools/check_python.py
+}
+
 lint_shell() {
     local script
     some_files '*.sh' dev .ci/run | while IFS= read -r script; do
@@ -127,16 +136,16 @@ run_lint() {
     mkdir -p build/lint
     lint_failed=()
     # STEPS and what they read. The examples and the tests are held to the same rules.
-    lint_rooms='src|cli|examples|tests|bench|fuzz'
+    lint_rooms='src|cli|python|examples|tests|bench|fuzz'
     local step
     if [ $# -eq 0 ]; then
-        set -- format layers rules shell headers man gcc clang analyzer cppcheck tidy
+        set -- format layers rules shell headers man python gcc clang analyzer cppcheck tidy
     fi
     for step in "$@"; do
         case $step in
             layers) lint_step "layers" tools/check_layers.sh ;;
             rules) lint_step "house rules" tools/check_house_rules.sh ;;
-            format | shell | headers | man | gcc | clang | analyzer | cppcheck | tidy)
+            format | shell | headers | man | python | gcc | clang | analyzer | cppcheck | tidy)
                 lint_step "$step" "lint_$step" ;;
             *) die "lint has no step $step" ;;
         esac

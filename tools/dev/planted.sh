@@ -133,7 +133,8 @@ run_planted() {
 
     copy_tree
     run_quietly build/planted/configure.log cmake -S "$planted_tree" -B "$planted_build" \
-        -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFAC_TESTS=ON
+        -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFAC_TESTS=ON -DFAC_PYTHON=ON \
+        -DPython3_EXECUTABLE=/usr/bin/python3
     planted_make build/planted/build.log "${tests[@]}" || {
         cat build/planted/build.log
         die "the tree does not build without any patch"

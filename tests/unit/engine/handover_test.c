@@ -54,6 +54,7 @@ struct setting {
     bool is_near;
     bool can_send_in_part;
     bool can_be_slow;   /* a receive may bring one reply of several */
+    bool can_break;     /* a receive may bring what is no reply, once */
     unsigned n_calls;   /* of each caller */
     unsigned hasty;     /* bits: callers whose first call has little time */
     unsigned n_answers; /* the peer is silent after so many; 0: never */
@@ -73,6 +74,7 @@ static struct world {
     size_t n_received;
     bool is_full; /* the kernel takes nothing until somebody waits for that */
     bool is_shut;
+    bool is_broken; /* the peer has sent what is no reply */
     struct sink sinks[SCHED_CALLERS_MAX][CALLS_MAX];
     bool was_refused[SCHED_CALLERS_MAX][CALLS_MAX]; /* said not to be sent */
     unsigned n_late;                                /* sent, and their callers have left */
@@ -211,6 +213,7 @@ void faci_stream_abandon(struct faci_stream *stream)
 void faci_stream_shut(struct faci_stream *stream)
 {
     (void)stream;
+    sched_point("shut"); /* others may send on what was poisoned a moment ago */
     w.is_shut = true;
 }
 
@@ -244,6 +247,11 @@ ssize_t faci_stream_receive_some(struct faci_stream *stream, void *buf, size_t c
     if (w.is_shut || n == 0) {
         errno = EAGAIN;
         return w.is_shut ? 0 : -1;
+    }
+    if (w.setting->can_break && !w.is_broken && sched_choose(2) > 0) {
+        w.is_broken = true;
+        memcpy(buf, "!?\r\n", 4);
+        return 4;
     }
     n = n > 1 && w.setting->can_be_slow && sched_choose(2) > 0 ? 1 : n;
     char *to = buf;
@@ -325,7 +333,8 @@ static void look_at_result(const struct sink *sink, const char *key, fac_status 
     if (st == FAC_E_TIMEOUT && !faci_conn_is_poisoned(w.conn) && sched_now_ns() < deadline_ns) {
         sched_fail("%s gave up before its time", key);
     }
-    if (st != FAC_OK && st != FAC_E_TIMEOUT) {
+    bool is_lost = w.is_broken && (st == FAC_E_PROTOCOL || st == FAC_E_UNAVAILABLE);
+    if (st != FAC_OK && st != FAC_E_TIMEOUT && !is_lost) {
         sched_fail("%s failed: %s", key, fac_status_name(st));
     }
 }
@@ -425,7 +434,11 @@ static void end(void *context)
             sched_fail("%.2s was sent, and its caller was told that it was not", key);
         }
     }
-    if (w.setting->n_answers == 0) {
+    if (w.is_broken) {
+        if (!faci_conn_is_poisoned(w.conn)) {
+            sched_fail("what is no reply was taken for one");
+        }
+    } else if (w.setting->n_answers == 0) {
         unsigned n_late = w.n_late;
         call(0, 0, false);
         if (atomic_load(&w.tally.late_replies) != n_late || w.sinks[0][0].n_ended != 1) {
@@ -516,6 +529,16 @@ static void test_handover__a_silent_peer_lets_all_go(void **state)
     explore_all(&setting, 3, 2, 0);
 }
 
+/* What is said not to be sent is not sent, though somebody sends while another ends it all. */
+static void test_handover__the_connection_breaks(void **state)
+{
+    (void)state;
+    struct setting setting = {.n_calls = 1, .can_break = true};
+    bool has_time = kit_scaled(100) >=
+                    100; /* three million schedules; a tenth of that with 3 */
+    explore_all(&setting, 3, has_time ? 4 : 3, 1);
+}
+
 static void test_handover__a_crowd_at_random(void **state)
 {
     (void)state;
@@ -543,6 +566,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_handover__some_have_little_time),
     KIT_TEST(test_handover__the_kernel_takes_a_part),
     KIT_TEST(test_handover__a_silent_peer_lets_all_go),
+    KIT_TEST(test_handover__the_connection_breaks),
     KIT_TEST(test_handover__a_crowd_at_random),
 };
 

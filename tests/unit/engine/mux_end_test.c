@@ -289,7 +289,38 @@ static void test_mux_end__the_end_wakes_everybody_with_the_reason(void **state)
     crew_end(&crew);
 }
 
+/* --- Full ------------------------------------------------------------------------------------ */
+
+/* All callers have left, and the line is full of what they asked: the next one is told so, until
+ * late answers have come, and then it looks for itself. */
+static void test_mux_end__who_finds_the_line_full_takes_late_replies_in(void **state)
+{
+    (void)state;
+    struct crew crew;
+    crew_begin(&crew, crew_peer_gated, CREW_LONG_MS);
+    crew_set_near(&crew, false);
+    atomic_store(&crew.conn->users, 1);
+    struct crew_call call = crew_call(&crew, "late", 0);
+    for (unsigned i = 0; i < FACI_CONN_SHARED_MAX; i++) {
+        crew_do(&call);
+        assert_status(call.st, FAC_E_TIMEOUT, &call.err);
+    }
+    crew_do(&call);
+    assert_status(call.st, FAC_E_BUSY, &call.err);
+    assert_false(call.was_sent);
+    kit_gate_open(&crew.gates[0]);
+    call = crew_call(&crew, "next", CREW_LONG_MS);
+    int64_t until_ms = kit_now_ms() + CREW_LONG_MS;
+    do {
+        crew_do(&call);
+    } while (call.st == FAC_E_BUSY && kit_now_ms() < until_ms);
+    crew_expect_own(&call);
+    assert_int_equal(atomic_load(&crew.tally.late_replies), FACI_CONN_SHARED_MAX);
+    crew_end(&crew);
+}
+
 static const struct CMUnitTest k_tests[] = {
+    KIT_TEST(test_mux_end__who_finds_the_line_full_takes_late_replies_in),
     KIT_TEST(test_mux_end__pushes_and_errors_do_not_end_it),
     KIT_TEST(test_mux_end__a_large_reply_of_a_follower_is_kept),
     KIT_TEST(test_mux_end__no_memory_for_a_followers_reply),

@@ -107,6 +107,7 @@ static inline fac_status rig_checkout(struct faci_pool *pool, enum rig_checkout 
                                       struct faci_conn **out, fac_error *err)
 {
     struct faci_lease lease = {.now_ns = now_ns,
+                               .began_ns = now_ns,
                                .deadline_ns = deadline_ns,
                                .since_ns = how == RIG_NEW ? now_ns : 0,
                                .is_patient = how == RIG_NEW,

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""ValkeyConfig: where a Valkey server is, and how it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from ._config import ServerConfig
+
+
+@dataclasses.dataclass(repr=False)
+class ValkeyConfig(ServerConfig):
+    __doc__ = ServerConfig.__doc__
+
+    provider: ClassVar[str] = "valkey"
