@@ -19,6 +19,16 @@ static const char *breaker_name(fac_breaker_state state)
     return (size_t)state < CLI_COUNT(k_names) ? k_names[state] : "unknown";
 }
 
+static const char *security_name(fac_security security)
+{
+    static const char *const k_names[] = {
+        [FAC_SECURITY_NONE] = "none",
+        [FAC_SECURITY_TLS] = "tls",
+        [FAC_SECURITY_TLS_INSECURE] = "tls_insecure",
+    };
+    return (size_t)security < CLI_COUNT(k_names) ? k_names[security] : "unknown";
+}
+
 static void put_health_json(const fac_health *health, const fac_error *err)
 {
     struct cli_json json = {0};
@@ -31,6 +41,10 @@ static void put_health_json(const fac_health *health, const fac_error *err)
     cli_json_uint(&json, "connections_idle", health->connections_idle);
     cli_json_uint(&json, "max_connections", health->max_connections);
     cli_json_string(&json, "breaker_state", breaker_name(health->breaker_state));
+    cli_json_string(&json, "security", security_name(health->security));
+    cli_json_string(&json, "tls_version", health->tls_version);
+    cli_json_string(&json, "tls_cipher", health->tls_cipher);
+    cli_json_uint(&json, "tls_cert_expires_at_s", (uint64_t)health->tls_cert_expires_at_s);
     if (err->status < 0) {
         cli_json_error(&json, err);
     }
@@ -63,6 +77,11 @@ static void put_health(const fac_health *health)
     cli_printf("%-12s %" PRIu32 " open, %" PRIu32 " idle, at most %" PRIu32 "\n", "connections",
                health->connections_open, health->connections_idle, health->max_connections);
     put_health_row("breaker", breaker_name(health->breaker_state));
+    put_health_row("security", security_name(health->security));
+    if (health->tls_version[0] != '\0') {
+        put_health_row("tls", health->tls_version);
+        put_health_row("cipher", health->tls_cipher);
+    }
 }
 
 int cli_run_health(struct cli *cli)
@@ -109,7 +128,7 @@ static const struct stat_row k_stats[] = {
     ROW64(reconnects), ROW64(breaker_opens), ROW64(breaker_refusals),
     ROW32(connections_connecting), ROW32(connections_exclusive), ROW32(breaker_state),
     ROW64(latency_count), ROW64(latency_p50_us), ROW64(latency_p90_us), ROW64(latency_p99_us),
-    ROW64(latency_p999_us), ROW64(latency_max_us),
+    ROW64(latency_p999_us), ROW64(latency_max_us), ROW64(tls_handshakes), ROW64(tls_resumed),
 };
 /* clang-format on */
 

@@ -18,11 +18,22 @@ else()
     list(APPEND FAC_WARNINGS -Wimplicit-fallthrough -Wthread-safety -Wdocumentation)
 endif()
 
+include(CheckCCompilerFlag)
 set(FAC_HARDENING -fstack-protector-strong -fno-strict-overflow -fno-delete-null-pointer-checks)
+foreach(flag stack-clash-protection cf-protection=full)
+    string(MAKE_C_IDENTIFIER "FAC_HAS_${flag}" has_flag)
+    check_c_compiler_flag("-f${flag}" ${has_flag})
+    if(${has_flag})
+        list(APPEND FAC_HARDENING "-f${flag}")
+    endif()
+endforeach()
 if(NOT FAC_SANITIZE)
+    # 3 sees sizes that 2 does not, where compiler and libc know it; elsewhere it means 2.
     list(APPEND FAC_HARDENING $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
-         $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+         $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
 endif()
+
+set(FAC_LINK_HARDENING -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code)
 
 function(fac_target name)
     set_target_properties(${name} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF

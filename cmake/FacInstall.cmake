@@ -20,6 +20,13 @@ install(TARGETS faciliter_shared faciliter_static EXPORT faciliterTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 
+# Beside the library, where it looks for them.
+foreach(module faciliter_tls faciliter_http)
+    if(TARGET ${module})
+        install(TARGETS ${module} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    endif()
+endforeach()
+
 # The command, under whichever target name cli/ gives it, finds its library beside itself.
 foreach(command faciliter_cli faciliter)
     if(TARGET ${command})
@@ -49,6 +56,13 @@ else()
     set(FAC_PC_PREFIX "\${pcfiledir}/${pc_to_prefix}")
     set(FAC_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
     set(FAC_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+set(FAC_PC_PRIVATE)
+if(FAC_HAS_HTTP)
+    string(APPEND FAC_PC_PRIVATE " -lcurl -ljansson")
+endif()
+if(FAC_HAS_TLS)
+    string(APPEND FAC_PC_PRIVATE " -lssl -lcrypto")
 endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/faciliter.pc.in"
                "${PROJECT_BINARY_DIR}/faciliter.pc" @ONLY)

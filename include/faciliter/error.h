@@ -30,9 +30,9 @@ typedef enum fac_status {
     FAC_E_UNAVAILABLE = -3, /**< No server can be reached now. Go on without; it may heal. */
     FAC_E_TIMEOUT = -4,     /**< The deadline passed first. */
     FAC_E_BUSY = -5,        /**< Too many calls wait already. Shed load. */
-    FAC_E_AUTH = -6,        /**< The server refused the credentials or the permission. */
-    FAC_E_SERVER = -7,      /**< The server refused the command; see server_code. */
-    FAC_E_PROTOCOL = -8,    /**< The peer does not speak RESP as agreed. */
+    FAC_E_AUTH = -6,   /**< The server refused us, or its certificate is not to be believed. */
+    FAC_E_SERVER = -7, /**< The server refused the command; see server_code. */
+    FAC_E_PROTOCOL = -8,  /**< The peer does not speak RESP as agreed. */
     FAC_E_TOO_LARGE = -9, /**< A value or a reply is over its limit. (A key: FAC_E_INVALID.) */
     FAC_E_NOMEM = -10,    /**< No memory; nothing changed on this side. */
     FAC_E_CLOSED = -11,   /**< The cache was closed, before or during the call. */

@@ -52,6 +52,13 @@ typedef enum fac_choice {
     FAC_YES = 2,
 } fac_choice;
 
+/** The oldest TLS that is spoken. */
+typedef enum fac_tls_version {
+    FAC_TLS_VERSION_INHERIT = 0,
+    FAC_TLS_1_2 = 12,
+    FAC_TLS_1_3 = 13,
+} fac_tls_version;
+
 /** How much a log line matters. */
 typedef enum fac_log_level {
     FAC_LOG_DEBUG = 0,
@@ -69,6 +76,29 @@ typedef enum fac_log_level {
  */
 typedef void fac_log_fn(void *context, fac_log_level level, const char *message);
 
+/** A password that a fac_password_fn hands over. Grows at its end only. */
+typedef struct fac_password {
+    size_t size;     /**< Bytes that the library knows; set by it. */
+    char *text;      /**< To fill: the password, NUL-terminated. Overwritten after use. */
+    size_t text_cap; /**< Bytes there are, 4097. */
+    /** To fill: how long it is valid from now on. Connections that were made with it ask for
+     *  another one before it ends, and authenticate anew, without a call being lost; 0: for ever. */
+    int64_t expires_in_ms;
+} fac_password;
+
+/**
+ * Tells the password of now, for one that changes: asked at each connect. Called on a thread of
+ * the library's own, one at a time for each cache, with all signals blocked; it must not call the
+ * library. It may take as long as it likes: calls that wait for it end at their own deadline.
+ *
+ * @param context    fac_options.password_context; must live as long as the cache, and as a call of
+ *                   this function that is under way when the cache ends.
+ * @param within_ms  How long the call that asks can wait for it.
+ * @param out        To fill.
+ * @return True: `out` is filled. False: there is none now; the connect fails with FAC_E_AUTH.
+ */
+typedef bool fac_password_fn(void *context, uint32_t within_ms, fac_password *out);
+
 /**
  * Settings of one cache. Start with fac_options_init(); set what differs. Strings are borrowed
  * until fac_cache_open() returns. The struct only ever grows at its end.
@@ -80,9 +110,10 @@ typedef struct fac_options {
     fac_open_mode open;    /**< Not from the environment. */
 
     /**
-     * redis://, valkey://, unix:// or memory://, as
-     * `scheme://[[user]:password@]host[:port][/db]` and `unix:///path[?db=n]`; NULL: inherit.
-     * Excludes `host` and `unix_socket`.
+     * redis://, valkey://, rediss:// and valkeys:// (the same over TLS), unix:// or memory://, as
+     * `scheme://[[user]:password@]host[:port][/db]` and `unix:///path[?db=n]`; or
+     * `https://host[:port][/base]`, with `api_key`, for a server behind a REST interface (http://
+     * on loopback only). NULL: inherit. Excludes `host` and `unix_socket`.
      */
     const char *url;
     /** Path, 1 to 107 bytes; NULL: inherit. Excludes `host` and `url`. */
@@ -130,6 +161,29 @@ typedef struct fac_options {
     /** After so many commands on a connection a check goes along, and another answer than the
      *  right one ends the connection: 0 (never) to 1000000; -1: inherit (0). */
     int64_t integrity_check;
+
+    const char *api_key; /**< Bearer token, for https:// only; NULL: inherit (none). */
+
+    /** Speak TLS. A rediss://, valkeys:// or https:// URL says yes and may not be contradicted;
+     *  FAC_INHERIT: inherit (no). With TLS the chain *and* the name of the server's certificate are
+     *  verified, or the connect fails with FAC_E_AUTH. The fields below need it. */
+    fac_choice tls;
+    const char
+        *tls_ca_file; /**< PEM certificates to trust, and CRLs that then count; NULL: inherit
+                                  (the system's). */
+    const char *tls_ca_dir;    /**< Directory of such files; NULL: inherit (none). */
+    const char *tls_cert_file; /**< Our own certificate and chain, PEM; NULL: inherit (none). */
+    const char
+        *tls_key_file; /**< Its key, PEM, readable by nobody else; NULL: inherit (none). */
+    /** Name or address that the certificate must have; NULL: inherit (the host). */
+    const char *tls_server_name;
+    fac_tls_version tls_min_version; /**< FAC_TLS_VERSION_INHERIT: inherit (FAC_TLS_1_2). */
+    /** Take any certificate from anybody. Logged at open and told by fac_cache_health();
+     *  FAC_INHERIT: inherit (no). */
+    fac_choice tls_insecure;
+
+    fac_password_fn *password_fn; /**< Excludes `password` and `password_file`; NULL: none. */
+    void *password_context;       /**< Passed to `password_fn`. */
 } fac_options;
 
 /** For fac_options_init(); bindings call it with the size of their own layout. Sets `size`
@@ -154,7 +208,10 @@ static inline void fac_options_init(fac_options *options)
  *                 "timeout" (seconds, fractions allowed), "retry_on_timeout" (true, false, yes,
  *                 no, on, off, 1, 0), "max_retries", "breaker" (as retry_on_timeout),
  *                 "breaker_open" and "reconnect_max" (seconds, fractions allowed),
- *                 "integrity_check", "memory_bytes" (bytes, or with KiB, MiB, GiB).
+ *                 "integrity_check", "memory_bytes" (bytes, or with KiB, MiB, GiB), "api_key",
+ *                 "tls" and "tls_insecure" (as retry_on_timeout), "tls_ca_file", "tls_ca_dir",
+ *                 "tls_cert_file", "tls_key_file", "tls_server_name", "tls_min_version" (1.2 or
+ *                 1.3).
  * @param value    Its text, in the same form as the environment variable's.
  * @param err      Receives the detail of a failure; NULL if not wanted.
  * @return FAC_OK; FAC_E_CONFIG for an unknown name or a value out of form or range;

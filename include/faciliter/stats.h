@@ -75,7 +75,17 @@ typedef struct fac_stats {
     uint64_t latency_p99_us;  /**< 99 % took no longer. */
     uint64_t latency_p999_us; /**< 99.9 % took no longer. */
     uint64_t latency_max_us;  /**< The longest. */
+
+    uint64_t tls_handshakes; /**< TLS handshakes that succeeded, of the server in use. */
+    uint64_t tls_resumed; /**< Of them, those that an earlier connection's ticket made short. */
 } fac_stats;
+
+/** How a server is spoken to. */
+typedef enum fac_security {
+    FAC_SECURITY_NONE = 0, /**< Plain text; or memory. */
+    FAC_SECURITY_TLS = 1,  /**< TLS, and the server's certificate and name are verified. */
+    FAC_SECURITY_TLS_INSECURE = 2, /**< TLS with anybody: `tls_insecure` is set. */
+} fac_security;
 
 /** What answers behind a cache. */
 typedef struct fac_health {
@@ -98,6 +108,12 @@ typedef struct fac_health {
     uint32_t max_connections;  /**< The ceiling; 0 for memory. */
 
     fac_breaker_state breaker_state; /**< Now. */
+
+    fac_security security; /**< How the server is spoken to. */
+    char tls_version[16];  /**< Of the last handshake, such as "TLSv1.3"; "" without TLS. */
+    char tls_cipher[48];   /**< Of the last handshake; "" without TLS. */
+    int64_t tls_cert_expires_at_s; /**< When the certificate of `tls_cert_file` ends, in seconds
+                                        since 1970; 0 without one. */
 } fac_health;
 
 #ifdef __cplusplus

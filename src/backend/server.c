@@ -258,6 +258,7 @@ static void server_free(struct faci_backend *backend)
     struct faci_server *server = faci_server_of(backend);
     for (size_t i = 0; i < FACI_COUNT(server->engines); i++) {
         faci_engine_free(server->engines[i]);
+        faci_server_close_security(server, (unsigned)i);
     }
     faci_mem_free(&server->config->alloc, server);
 }
@@ -286,9 +287,9 @@ static const struct faci_backend_ops k_server_ops = {
     .free = server_free,
 };
 
-static struct faci_engine_config engine_config(const struct faci_server *server,
-                                               const struct faci_settings *settings)
+static struct faci_engine_config engine_config(const struct faci_server *server, unsigned i)
 {
+    const struct faci_settings *settings = &server->config->choices[i];
     return (struct faci_engine_config){
         .alloc = &server->config->alloc,
         .log = server->log,
@@ -299,6 +300,9 @@ static struct faci_engine_config engine_config(const struct faci_server *server,
         .username = settings->username,
         .password = settings->password,
         .password_file = settings->password_file,
+        .asker = server->askers[i],
+        .tls = server->tls[i],
+        .http = server->http[i],
         .max_connections = settings->max_connections,
         .timeout_ms = settings->timeout_ms,
         .retry_on_timeout = settings->retry_on_timeout,
@@ -309,6 +313,16 @@ static struct faci_engine_config engine_config(const struct faci_server *server,
         .integrity_every = settings->integrity_check,
         .max_value_bytes = MAX_VALUE_BYTES,
     };
+}
+
+static fac_status open_choice(struct faci_server *server, unsigned i, fac_error *err)
+{
+    fac_status st = faci_server_open_security(server, i, err);
+    if (st == FAC_OK) {
+        struct faci_engine_config engine = engine_config(server, i);
+        st = faci_engine_open(&engine, &server->engines[i], err);
+    }
+    return st;
 }
 
 fac_status faci_backend_open_server(const struct faci_config *config, struct faci_log log,
@@ -323,8 +337,7 @@ fac_status faci_backend_open_server(const struct faci_config *config, struct fac
     server->log = log;
     atomic_init(&server->chosen, config->n_choices);
     for (unsigned i = 0; i < config->n_choices; i++) {
-        struct faci_engine_config engine = engine_config(server, &config->choices[i]);
-        fac_status st = faci_engine_open(&engine, &server->engines[i], err);
+        fac_status st = open_choice(server, i, err);
         if (st < 0) {
             server_free(&server->backend);
             return st;

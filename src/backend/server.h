@@ -6,6 +6,9 @@
 #include "backend/backend.h"
 #include "base/sync.h"
 #include "engine/engine.h"
+#include "engine/password.h"
+#include "net/http.h"
+#include "net/tls.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,8 +17,12 @@ struct faci_server {
     struct faci_backend backend; /* first */
     const struct faci_config *config;
     struct faci_log log;
-    struct faci_engine *engines[2]; /* one for each choice of the config */
-    atomic_uint chosen;             /* which; n_choices while none has answered */
+    struct faci_engine *engines[2];         /* one for each choice of the config */
+    struct faci_tls *tls[2];                /* NULL: plain text */
+    struct faci_http *http[2];              /* NULL: RESP */
+    struct faci_tls_options tls_options[2]; /* what both are made with */
+    struct faci_asker *askers[2];           /* NULL: nobody is asked for the password */
+    atomic_uint chosen;                     /* which; n_choices while none has answered */
 };
 
 static inline struct faci_server *faci_server_of(struct faci_backend *backend)
@@ -63,6 +70,13 @@ static inline fac_status faci_server_found(fac_status st, const struct faci_answ
     }
     return slot->number > 0 || was_resent ? FAC_OK : FAC_MISS;
 }
+
+/* server_security.c: what a choice needs before its engine is opened. FAC_OK, FAC_E_CONFIG,
+ * FAC_E_UNSUPPORTED, FAC_E_NOMEM. */
+fac_status faci_server_open_security(struct faci_server *server, unsigned i, fac_error *err);
+void faci_server_close_security(struct faci_server *server, unsigned i);
+void faci_server_tell_security(struct faci_server *server, fac_health *out);
+void faci_server_count_security(struct faci_server *server, fac_stats *out);
 
 /* server_group.c */
 fac_status faci_server_touch(struct faci_backend *backend, const struct faci_key *key,

@@ -235,6 +235,7 @@ fac_status faci_server_health(struct faci_backend *backend, const struct faci_li
     if (limits == NULL) {
         faci_engine_identity(faci_server_engine(server), &identity);
         fill_known(server, &identity, out);
+        faci_server_tell_security(server, out);
         return FAC_OK;
     }
     fac_status st = faci_engine_connect(faci_server_engine(server), limits->deadline_ns, err);
@@ -249,6 +250,7 @@ fac_status faci_server_health(struct faci_backend *backend, const struct faci_li
         refresh_role(server, limits, &identity);
     }
     fill_known(server, &identity, out);
+    faci_server_tell_security(server, out);
     return st;
 }
 
@@ -297,6 +299,7 @@ void faci_server_stats(struct faci_backend *backend, fac_stats *out)
         out->connections_connecting += stats.pool.connecting;
         out->connections_exclusive += stats.pool.exclusive;
     }
+    faci_server_count_security(server, out);
 }
 
 /* --- command -------------------------------------------------------------------------------- */

@@ -19,9 +19,24 @@ void faci_buf_init(struct faci_buf *buf, const fac_allocator *alloc)
 void faci_buf_fini(struct faci_buf *buf)
 {
     if (buf->alloc != NULL) {
+        if (buf->is_secret && buf->data != NULL) {
+            explicit_bzero(buf->data, buf->cap);
+        }
         faci_mem_free(buf->alloc, buf->data);
     }
     *buf = (struct faci_buf){.alloc = buf->alloc};
+}
+
+/* As a realloc that leaves no copy behind. */
+static unsigned char *grow_secret(struct faci_buf *buf, size_t cap)
+{
+    unsigned char *data = faci_mem_alloc(buf->alloc, cap);
+    if (data != NULL && buf->data != NULL) {
+        memcpy(data, buf->data, buf->end);
+        explicit_bzero(buf->data, buf->cap);
+        faci_mem_free(buf->alloc, buf->data);
+    }
+    return data;
 }
 
 bool faci_buf_reserve(struct faci_buf *buf, size_t bytes)
@@ -46,7 +61,8 @@ bool faci_buf_reserve(struct faci_buf *buf, size_t bytes)
     if (cap < need) {
         cap = need;
     }
-    unsigned char *data = faci_mem_realloc(buf->alloc, buf->data, cap);
+    unsigned char *data = buf->is_secret ? grow_secret(buf, cap)
+                                         : faci_mem_realloc(buf->alloc, buf->data, cap);
     if (data == NULL) {
         return false;
     }
@@ -68,7 +84,15 @@ void faci_buf_consume(struct faci_buf *buf, size_t bytes)
 void faci_buf_shrink(struct faci_buf *buf, size_t keep_bytes)
 {
     if (buf->cap > keep_bytes && faci_buf_len(buf) == 0) {
-        faci_mem_free(buf->alloc, buf->data);
-        *buf = (struct faci_buf){.alloc = buf->alloc};
+        faci_buf_fini(buf);
     }
+}
+
+void faci_buf_cleanse(struct faci_buf *buf)
+{
+    if (buf->data != NULL) {
+        explicit_bzero(buf->data, buf->begin);
+        explicit_bzero(buf->data + buf->end, buf->cap - buf->end);
+    }
+    buf->is_secret = buf->is_secret && faci_buf_len(buf) > 0;
 }

@@ -15,6 +15,7 @@ struct faci_buf {
     size_t begin; /* first byte not consumed */
     size_t end;   /* one past the last byte */
     size_t cap;
+    bool is_secret; /* what it holds, or held, does not stay behind in memory */
 };
 
 void faci_buf_init(struct faci_buf *buf, const fac_allocator *alloc);
@@ -33,5 +34,8 @@ void faci_buf_consume(struct faci_buf *buf, size_t bytes);
 
 /* Give back memory beyond `keep_bytes` when the buffer is empty. */
 void faci_buf_shrink(struct faci_buf *buf, size_t keep_bytes);
+
+/* Overwrite what is not in use; when nothing is, it holds no secret any more. */
+void faci_buf_cleanse(struct faci_buf *buf);
 
 #endif

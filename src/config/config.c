@@ -75,6 +75,11 @@ static fac_status gather(const fac_options *options, struct faci_inputs *in, fac
     if (st == FAC_OK) {
         st = check_exclusive(&in->options, err);
     }
+    if (st == FAC_OK && in->options.password_fn != NULL &&
+        (in->options.password != NULL || in->options.password_file != NULL)) {
+        st = faci_fail(err, FAC_E_CONFIG, 0,
+                       "options.password_fn excludes options.password and password_file");
+    }
     if (st == FAC_OK && in->options.url != NULL) {
         in->has_url = true;
         st = faci_url_parse(in->options.url, "options.url", &in->url, err);
@@ -126,10 +131,9 @@ static fac_status apply_url_scheme(const struct faci_inputs *in, fac_provider *p
         return FAC_OK;
     }
     static const fac_provider k_providers[] = {
-        [FACI_URL_REDIS] = FAC_REDIS,
-        [FACI_URL_VALKEY] = FAC_VALKEY,
-        [FACI_URL_UNIX] = FAC_AUTO,
-        [FACI_URL_MEMORY] = FAC_MEMORY,
+        [FACI_URL_REDIS] = FAC_REDIS, [FACI_URL_VALKEY] = FAC_VALKEY,
+        [FACI_URL_UNIX] = FAC_AUTO,   [FACI_URL_MEMORY] = FAC_MEMORY,
+        [FACI_URL_HTTP] = FAC_VALKEY, /* whose settings fall back to Redis's */
     };
     *provider = k_providers[in->url.scheme];
     *origin = (struct faci_origin){FAC_SOURCE_URL, ""};
@@ -172,7 +176,8 @@ static bool text_equal(const char *a, const char *b)
 
 static bool same_endpoint(const struct faci_settings *a, const struct faci_settings *b)
 {
-    return text_equal(a->unix_socket, b->unix_socket) && a->port == b->port &&
+    return text_equal(a->unix_socket, b->unix_socket) &&
+           text_equal(a->http_base, b->http_base) && a->tls == b->tls && a->port == b->port &&
            strcasecmp(a->host, b->host) == 0;
 }
 
@@ -200,6 +205,12 @@ static fac_status fill(const struct faci_inputs *in, struct faci_config *config,
     }
     config->n_choices = 2;
     st = faci_settings_resolve(in, FAC_REDIS, &config->choices[1], NULL, err);
+    if (st == FAC_OK && config->choices[0].tls && !config->choices[1].tls) {
+        return faci_fail(
+            err, FAC_E_CONFIG, 0,
+            "Valkey's settings say TLS and Redis's do not: the second choice would be "
+            "a fall-back to plain text; set CACHE_BACKEND to one of them");
+    }
     if (st == FAC_OK && same_endpoint(&config->choices[0], &config->choices[1])) {
         faci_settings_fini(&config->alloc, &config->choices[1]);
         config->n_choices = 1;
@@ -232,6 +243,8 @@ fac_status faci_config_resolve_account(const fac_options *options, struct faci_c
     }
     config->alloc = in.alloc;
     config->provider = provider;
+    config->password_fn = in.options.password_fn;
+    config->password_context = in.options.password_context;
     st = fill(&in, config, account, err);
     if (st < 0) {
         faci_config_free(config);
@@ -252,8 +265,15 @@ void faci_settings_fini(const fac_allocator *alloc, struct faci_settings *settin
     faci_mem_free(alloc, settings->unix_socket);
     faci_mem_free(alloc, settings->host);
     faci_mem_free(alloc, settings->username);
-    faci_mem_free_secret(alloc, settings->password);
+    faci_secret_free(settings->password);
     faci_mem_free(alloc, settings->password_file);
+    faci_secret_free(settings->api_key);
+    faci_mem_free(alloc, settings->http_base);
+    faci_mem_free(alloc, settings->tls_ca_file);
+    faci_mem_free(alloc, settings->tls_ca_dir);
+    faci_mem_free(alloc, settings->tls_cert_file);
+    faci_mem_free(alloc, settings->tls_key_file);
+    faci_mem_free(alloc, settings->tls_server_name);
     faci_mem_free(alloc, settings->prefix);
     *settings = (struct faci_settings){.family = settings->family};
 }
@@ -272,7 +292,7 @@ void faci_config_free(struct faci_config *config)
 
 static bool settings_equal(const struct faci_settings *a, const struct faci_settings *b)
 {
-    if (a->family != b->family) {
+    if (a->family != b->family || !text_equal(a->http_base, b->http_base)) {
         return false;
     }
     for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
@@ -281,7 +301,10 @@ static bool settings_equal(const struct faci_settings *a, const struct faci_sett
         if (row->target_offset == SIZE_MAX) {
             continue;
         }
-        if (row->target_type == FACI_FIELD_TEXT) {
+        if (row->target_type == FACI_FIELD_SECRET) {
+            is_equal = faci_secret_equal(faci_setting_target_secret(row, a),
+                                         faci_setting_target_secret(row, b));
+        } else if (row->target_type == FACI_FIELD_TEXT) {
             is_equal = text_equal(faci_setting_target_text(row, a),
                                   faci_setting_target_text(row, b));
         } else {
@@ -296,7 +319,8 @@ static bool settings_equal(const struct faci_settings *a, const struct faci_sett
 
 bool faci_config_equal(const struct faci_config *a, const struct faci_config *b)
 {
-    if (a->provider != b->provider || a->n_choices != b->n_choices) {
+    if (a->provider != b->provider || a->n_choices != b->n_choices ||
+        a->password_fn != b->password_fn || a->password_context != b->password_context) {
         return false;
     }
     for (unsigned i = 0; i < a->n_choices; i++) {
@@ -313,6 +337,11 @@ void faci_settings_endpoint(const struct faci_settings *settings, char *buf, siz
         (void)snprintf(buf, cap, "memory");
     } else if (settings->unix_socket != NULL) {
         (void)snprintf(buf, cap, "unix:%s", settings->unix_socket);
+    } else if (settings->http_base != NULL) {
+        bool is_v6 = strchr(settings->host, ':') != NULL;
+        (void)snprintf(buf, cap, "%s://%s%s%s:%u%s", settings->tls ? "https" : "http",
+                       is_v6 ? "[" : "", settings->host, is_v6 ? "]" : "",
+                       (unsigned)settings->port, settings->http_base);
     } else if (strchr(settings->host, ':') != NULL) {
         (void)snprintf(buf, cap, "[%s]:%u", settings->host, (unsigned)settings->port);
     } else {

@@ -4,6 +4,8 @@
 #ifndef FACI_CONFIG_CONFIG_H
 #define FACI_CONFIG_CONFIG_H
 
+#include "base/secret.h"
+
 #include <faciliter/alloc.h>
 #include <faciliter/error.h>
 #include <faciliter/options.h>
@@ -22,9 +24,20 @@ struct faci_settings {
     uint16_t port;
     uint32_t db;
 
-    char *username;      /* NULL: none */
-    char *password;      /* NULL: none; a secret */
-    char *password_file; /* NULL: none; excludes password */
+    char *username;               /* NULL: none */
+    struct faci_secret *password; /* NULL: none */
+    char *password_file;          /* NULL: none; excludes password */
+    struct faci_secret *api_key;  /* NULL: none */
+
+    char *http_base; /* NULL: RESP; else the path behind the host, "" or "/base" */
+    bool tls;        /* what follows is unset without it */
+    char *tls_ca_file;
+    char *tls_ca_dir;
+    char *tls_cert_file;
+    char *tls_key_file;
+    char *tls_server_name;    /* NULL: the host */
+    uint32_t tls_min_version; /* fac_tls_version */
+    bool tls_insecure;
 
     char *prefix;   /* may be "" */
     int64_t ttl_ms; /* 1 .. ten years, or FAC_TTL_NONE */
@@ -42,8 +55,10 @@ struct faci_settings {
 
 struct faci_config {
     fac_allocator alloc;
-    fac_provider provider; /* as asked: FAC_AUTO, FAC_REDIS, FAC_VALKEY, FAC_MEMORY */
-    unsigned n_choices;    /* 1; 2 when FAC_AUTO has another endpoint to try at open */
+    fac_provider provider;        /* as asked: FAC_AUTO, FAC_REDIS, FAC_VALKEY, FAC_MEMORY */
+    fac_password_fn *password_fn; /* NULL: none; excludes what the choices say */
+    void *password_context;
+    unsigned n_choices; /* 1; 2 when FAC_AUTO has another endpoint to try at open */
     struct faci_settings choices[2];
 };
 
@@ -62,7 +77,7 @@ void faci_config_free(struct faci_config *config);
 /* Whether two configs say the same: the test behind a second set_cache(NULL). */
 bool faci_config_equal(const struct faci_config *a, const struct faci_config *b);
 
-/* "host:port", "[v6]:port" or "unix:/path", cut to fit; never a secret. */
+/* "host:port", "[v6]:port", "unix:/path" or "https://host:port/base", cut to fit; never a secret. */
 void faci_settings_endpoint(const struct faci_settings *settings, char *buf, size_t cap);
 
 #endif

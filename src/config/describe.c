@@ -25,12 +25,12 @@ static const char *value_of(enum faci_setting_id id, const struct faci_config *c
     if (id == FACI_SETTING_URL) {
         return account->url;
     }
+    if (row->target_type == FACI_FIELD_SECRET) {
+        return faci_setting_target_secret(row, settings) != NULL ? k_faci_masked : "";
+    }
     if (row->target_type == FACI_FIELD_TEXT) {
         const char *text = faci_setting_target_text(row, settings);
-        if (text == NULL) {
-            return "";
-        }
-        return row->is_secret ? k_faci_masked : text;
+        return text != NULL ? text : "";
     }
     if (id == FACI_SETTING_PORT && settings->unix_socket != NULL) {
         return "";

@@ -20,7 +20,9 @@ void faci_env_read(struct faci_env *env, bool ignore)
             }
             /* A program with more rights than its caller does not take the caller's servers. */
             const char *value = secure_getenv(name);
-            if (value != NULL && *value != '\0') {
+            /* An empty word is none, but on TLS: there it is a slip that nobody may be silent of. */
+            bool is_of_tls = id >= FACI_SETTING_TLS && id <= FACI_SETTING_TLS_INSECURE;
+            if (value != NULL && (*value != '\0' || is_of_tls)) {
                 env->values[family][id] = value;
             }
         }

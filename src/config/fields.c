@@ -47,6 +47,7 @@ static int64_t load_number(const void *field, enum faci_field_type type)
         number = large > INT64_MAX ? INT64_MAX : (int64_t)large;
         break;
     case FACI_FIELD_TEXT:
+    case FACI_FIELD_SECRET:
         faci_assert(false);
         break;
     }
@@ -75,6 +76,7 @@ static void store_number(void *field, enum faci_field_type type, int64_t number)
         STORE(uint64_t, number, field);
         break;
     case FACI_FIELD_TEXT:
+    case FACI_FIELD_SECRET:
         faci_assert(false);
         break;
     }
@@ -153,4 +155,20 @@ void faci_setting_to_target_text(const struct faci_setting_row *row, char *text,
 {
     faci_assert(row->target_offset != SIZE_MAX && row->target_type == FACI_FIELD_TEXT);
     memcpy((char *)settings + row->target_offset, &text, sizeof(text));
+}
+
+struct faci_secret *faci_setting_target_secret(const struct faci_setting_row *row,
+                                               const struct faci_settings *settings)
+{
+    faci_assert(row->target_offset != SIZE_MAX && row->target_type == FACI_FIELD_SECRET);
+    struct faci_secret *secret = NULL;
+    memcpy(&secret, (const char *)settings + row->target_offset, sizeof(secret));
+    return secret;
+}
+
+void faci_setting_to_target_secret(const struct faci_setting_row *row,
+                                   struct faci_secret *secret, struct faci_settings *settings)
+{
+    faci_assert(row->target_offset != SIZE_MAX && row->target_type == FACI_FIELD_SECRET);
+    memcpy((char *)settings + row->target_offset, &secret, sizeof(secret));
 }

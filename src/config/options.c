@@ -38,9 +38,20 @@ static const size_t k_field_ends[] = {
     END_OF(breaker_open_ms),
     END_OF(reconnect_max_ms),
     END_OF(integrity_check),
+    END_OF(api_key),
+    END_OF(tls),
+    END_OF(tls_ca_file),
+    END_OF(tls_ca_dir),
+    END_OF(tls_cert_file),
+    END_OF(tls_key_file),
+    END_OF(tls_server_name),
+    END_OF(tls_min_version),
+    END_OF(tls_insecure),
+    END_OF(password_fn),
+    END_OF(password_context),
 };
 
-_Static_assert(END_OF(integrity_check) == sizeof(fac_options),
+_Static_assert(END_OF(password_context) == sizeof(fac_options),
                "a field was added at the end of fac_options: add it to k_field_ends");
 
 void faci_options_inherit(fac_options *options)

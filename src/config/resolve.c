@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "config/secure.h"
 
 #include <string.h>
 
@@ -26,7 +27,7 @@ struct resolver {
     enum faci_family levels[2]; /* whose variables, the first one first */
     size_t n_levels;
     struct endpoint endpoint;
-    struct faci_account *account; /* NULL: nobody asks */
+    struct faci_account *account;
     struct faci_settings *out;
     fac_error *err;
 };
@@ -270,9 +271,20 @@ static fac_status find(const struct resolver *r, enum faci_setting_id id, struct
 
 static void note(const struct resolver *r, enum faci_setting_id id, struct faci_origin origin)
 {
-    if (r->account != NULL) {
-        r->account->origins[id] = origin;
+    r->account->origins[id] = origin;
+}
+
+static fac_status store_secret(const struct resolver *r, const struct faci_setting_row *row,
+                               const struct found *found)
+{
+    struct faci_secret *secret = found->is_encoded
+                                     ? faci_url_decode_secret(found->text)
+                                     : faci_secret_new(found->text.data, found->text.len);
+    if (secret == NULL) {
+        return faci_fail(r->err, FAC_E_NOMEM, 0, "out of memory");
     }
+    faci_setting_to_target_secret(row, secret, r->out);
+    return FAC_OK;
 }
 
 static fac_status store(const struct resolver *r, enum faci_setting_id id,
@@ -280,7 +292,7 @@ static fac_status store(const struct resolver *r, enum faci_setting_id id,
 {
     const struct faci_setting_row *row = &k_faci_settings[id];
     note(r, id, found->origin);
-    if (row->target_type != FACI_FIELD_TEXT) {
+    if (row->target_type != FACI_FIELD_TEXT && row->target_type != FACI_FIELD_SECRET) {
         faci_setting_to_target(row, found->number, r->out);
         return FAC_OK;
     }
@@ -290,6 +302,9 @@ static fac_status store(const struct resolver *r, enum faci_setting_id id,
                     id != FACI_SETTING_HOST);
     if (is_none) {
         return FAC_OK;
+    }
+    if (row->target_type == FACI_FIELD_SECRET) {
+        return store_secret(r, row, found);
     }
     const fac_allocator *alloc = &r->inputs->alloc;
     char *copy = found->is_encoded
@@ -315,6 +330,9 @@ static fac_status resolve_password(const struct resolver *r)
 {
     struct found password = {.number = 0};
     struct found file = {.number = 0};
+    if (r->inputs->options.password_fn != NULL) {
+        return FAC_OK; /* it silences all others */
+    }
     bool has_password = find_in_options(r, FACI_SETTING_PASSWORD, &password);
     bool has_file = find_in_options(r, FACI_SETTING_PASSWORD_FILE, &file);
     if (has_password && has_file) {
@@ -348,7 +366,7 @@ static fac_status resolve_password(const struct resolver *r)
 static void note_url(const struct resolver *r)
 {
     const struct endpoint *e = &r->endpoint;
-    if (r->account == NULL || e->url == NULL) {
+    if (e->url == NULL) {
         return;
     }
     faci_url_redact(e->url, r->account->url, sizeof(r->account->url));
@@ -393,11 +411,14 @@ fac_status faci_settings_resolve(const struct faci_inputs *inputs, fac_provider 
                                  struct faci_settings *out, struct faci_account *account,
                                  fac_error *err)
 {
-    struct resolver r = {.inputs = inputs, .account = account, .out = out, .err = err};
-    for (size_t id = 0; account != NULL && id < FACI_SETTING_COUNT; id++) {
+    struct faci_account own = {.url = ""}; /* who says what matters here, too */
+    struct resolver r = {
+        .inputs = inputs, .account = account != NULL ? account : &own, .out = out, .err = err};
+    r.account->url[0] = '\0';
+    for (size_t id = 0; id < FACI_SETTING_COUNT; id++) {
         /* The selection has written the provider's already. */
         if (id != FACI_SETTING_PROVIDER) {
-            account->origins[id] = (struct faci_origin){FAC_SOURCE_DEFAULT, ""};
+            r.account->origins[id] = (struct faci_origin){FAC_SOURCE_DEFAULT, ""};
         }
     }
     out->family = family;
@@ -419,6 +440,9 @@ fac_status faci_settings_resolve(const struct faci_inputs *inputs, fac_provider 
         if (is_plain((enum faci_setting_id)id)) {
             st = resolve_one(&r, (enum faci_setting_id)id);
         }
+    }
+    if (st >= 0 && family != FAC_MEMORY) {
+        st = faci_settings_secure(inputs, r.account, r.endpoint.url, out, err);
     }
     return st < 0 ? st : FAC_OK;
 }

@@ -20,6 +20,7 @@ const char k_faci_masked[] = "********";
     _Generic(((type *)0)->field,           \
              const char * : FACI_FIELD_TEXT, \
              char * : FACI_FIELD_TEXT,     \
+             struct faci_secret * : FACI_FIELD_SECRET, \
              bool : FACI_FIELD_BOOL,       \
              uint16_t : FACI_FIELD_U16,    \
              int32_t : FACI_FIELD_I32,     \
@@ -91,6 +92,8 @@ static const struct word k_choices[] = {{"true", FAC_YES}, {"false", FAC_NO}, {"
                                         {"no", FAC_NO},    {"on", FAC_YES},   {"off", FAC_NO},
                                         {"1", FAC_YES},    {"0", FAC_NO}};
 
+static const struct word k_tls_versions[] = {{"1.2", FAC_TLS_1_2}, {"1.3", FAC_TLS_1_3}};
+
 static const struct word k_units[] = {
     {"GiB", INT64_C(1) << 30}, {"MiB", INT64_C(1) << 20}, {"KiB", INT64_C(1) << 10}};
 
@@ -122,6 +125,17 @@ static bool parse_choice(const char *text, int64_t *out)
     for (size_t i = 0; i < FACI_COUNT(k_choices); i++) {
         if (strcasecmp(text, k_choices[i].text) == 0) {
             *out = k_choices[i].number;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_tls_version(const char *text, int64_t *out)
+{
+    for (size_t i = 0; i < FACI_COUNT(k_tls_versions); i++) {
+        if (strcmp(text, k_tls_versions[i].text) == 0) {
+            *out = k_tls_versions[i].number;
             return true;
         }
     }
@@ -206,6 +220,7 @@ static parse_fn *const k_parsers[] = {
     [FACI_KIND_SECONDS] = parse_seconds,
     [FACI_KIND_CHOICE] = parse_choice,
     [FACI_KIND_BYTES] = parse_bytes,
+    [FACI_KIND_TLS] = parse_tls_version,
 };
 
 /* ---- range ---- */
@@ -324,6 +339,9 @@ void faci_setting_format(const struct faci_setting_row *row, int64_t number, cha
         (void)snprintf(buf, cap, "%s", word_of(k_providers, FACI_COUNT(k_providers), number));
     } else if (row->kind == FACI_KIND_CHOICE) {
         (void)snprintf(buf, cap, "%s", word_of(k_choices, FACI_COUNT(k_choices), number));
+    } else if (row->kind == FACI_KIND_TLS) {
+        (void)snprintf(buf, cap, "%s",
+                       word_of(k_tls_versions, FACI_COUNT(k_tls_versions), number));
     } else if (row->kind == FACI_KIND_TTL && number == FAC_TTL_NONE) {
         (void)snprintf(buf, cap, "none");
     } else if (row->kind == FACI_KIND_TTL || row->kind == FACI_KIND_SECONDS) {
@@ -343,7 +361,7 @@ void faci_setting_range(const struct faci_setting_row *row, char *buf, size_t ca
         (void)snprintf(buf, cap, "redis, valkey, auto or memory");
         break;
     case FACI_KIND_URL:
-        (void)snprintf(buf, cap, "redis://, valkey://, unix:// or memory://");
+        (void)snprintf(buf, cap, "%s", k_faci_url_schemes);
         break;
     case FACI_KIND_TEXT:
         (void)snprintf(buf, cap, "%" PRId64 " to %" PRId64 " bytes", row->min, row->max);
@@ -372,6 +390,9 @@ void faci_setting_range(const struct faci_setting_row *row, char *buf, size_t ca
         (void)snprintf(buf, cap,
                        "%" PRId64 " to %" PRId64 " bytes, as a number or with KiB, MiB or GiB",
                        row->min, row->max);
+        break;
+    case FACI_KIND_TLS:
+        (void)snprintf(buf, cap, "1.2 or 1.3");
         break;
     }
 }

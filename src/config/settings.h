@@ -35,11 +35,13 @@ enum faci_setting_kind {
     FACI_KIND_SECONDS, /* seconds with up to three decimals */
     FACI_KIND_CHOICE,  /* true, yes, on, 1, false, no, off, 0 */
     FACI_KIND_BYTES,   /* bytes, or KiB, MiB, GiB */
+    FACI_KIND_TLS,     /* 1.2, 1.3 */
 };
 
 /* How a field is laid out in a struct. */
 enum faci_field_type {
     FACI_FIELD_TEXT,
+    FACI_FIELD_SECRET, /* in struct faci_settings only */
     FACI_FIELD_BOOL,
     FACI_FIELD_U16,
     FACI_FIELD_I32,
@@ -122,6 +124,12 @@ void faci_setting_to_options(const struct faci_setting_row *row,
 /* Write the number of a row that is no text. */
 void faci_setting_to_target(const struct faci_setting_row *row, int64_t number,
                             struct faci_settings *settings);
+
+/* Read and write the secret of a row that is one; the settings own it. */
+struct faci_secret *faci_setting_target_secret(const struct faci_setting_row *row,
+                                               const struct faci_settings *settings);
+void faci_setting_to_target_secret(const struct faci_setting_row *row,
+                                   struct faci_secret *secret, struct faci_settings *settings);
 
 /* Read and write the string of a row that is a text; the settings own it. */
 char *faci_setting_target_text(const struct faci_setting_row *row,

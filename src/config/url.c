@@ -14,17 +14,19 @@
 #include <string.h>
 #include <strings.h>
 
-#define ALLOWED "redis://, valkey://, unix:// or memory://"
+const char k_faci_url_schemes[] =
+    "redis://, rediss://, valkey://, valkeys://, https://, unix:// or memory://";
 
+/* http:// is for loopback only, and stands in no list of what is allowed. */
 static const struct {
     const char *name;
     enum faci_url_scheme scheme;
-    bool is_built;
+    bool is_tls;
 } k_schemes[] = {
-    {"redis", FACI_URL_REDIS, true},   {"valkey", FACI_URL_VALKEY, true},
-    {"unix", FACI_URL_UNIX, true},     {"memory", FACI_URL_MEMORY, true},
-    {"rediss", FACI_URL_REDIS, false}, {"valkeys", FACI_URL_VALKEY, false},
-    {"https", FACI_URL_VALKEY, false}, {"http", FACI_URL_VALKEY, false},
+    {"redis", FACI_URL_REDIS, false},   {"rediss", FACI_URL_REDIS, true},
+    {"valkey", FACI_URL_VALKEY, false}, {"valkeys", FACI_URL_VALKEY, true},
+    {"http", FACI_URL_HTTP, false},     {"https", FACI_URL_HTTP, true},
+    {"unix", FACI_URL_UNIX, false},     {"memory", FACI_URL_MEMORY, false},
 };
 
 /* What is left to read. */
@@ -115,6 +117,22 @@ char *faci_url_decode(const fac_allocator *alloc, fac_bytes part)
     return text;
 }
 
+struct faci_secret *faci_url_decode_secret(fac_bytes part)
+{
+    size_t len = decoded_len(part);
+    faci_assert(len != SIZE_MAX);
+    struct faci_secret *secret = faci_secret_new_empty(len);
+    const char *at = part.data;
+    size_t i = 0;
+    for (size_t n = 0; secret != NULL && n < len; n++) {
+        i += decode_one(at + i, part.len - i, &faci_secret_room(secret)[n]);
+    }
+    if (secret != NULL) {
+        faci_secret_set_len(secret, len);
+    }
+    return secret;
+}
+
 static bool is_ipv6(fac_bytes host)
 {
     char text[INET6_ADDRSTRLEN];
@@ -160,24 +178,22 @@ static fac_status read_scheme(struct cursor *cursor, const char *where, struct f
     size_t len = strspn(begin,
                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+.-0123456789");
     if (len == 0 || strncmp(begin + len, "://", 3) != 0) {
-        return refuse(where, "the URL has no scheme; it must be " ALLOWED, err);
+        return faci_fail(err, FAC_E_CONFIG, 0, "%s: the URL has no scheme; it must be %s",
+                         where, k_faci_url_schemes);
     }
     for (size_t i = 0; i < FACI_COUNT(k_schemes); i++) {
         const char *name = k_schemes[i].name;
         if (strlen(name) != len || strncasecmp(begin, name, len) != 0) {
             continue;
         }
-        if (!k_schemes[i].is_built) {
-            return faci_fail(err, FAC_E_UNSUPPORTED, 0,
-                             "%s: %s:// is not built into this version", where, name);
-        }
         url->scheme = k_schemes[i].scheme;
+        url->is_tls = k_schemes[i].is_tls;
         cursor->at += len + 3;
         return FAC_OK;
     }
     return faci_fail(err, FAC_E_CONFIG, 0,
-                     "%s: the URL's scheme \"%.*s\" is unknown; it must be " ALLOWED, where,
-                     (int)(len < 16 ? len : 16), begin);
+                     "%s: the URL's scheme \"%.*s\" is unknown; it must be %s", where,
+                     (int)(len < 16 ? len : 16), begin, k_faci_url_schemes);
 }
 
 static fac_status check_userinfo(const struct faci_url *url, const char *where, fac_error *err)
@@ -278,6 +294,49 @@ static fac_status read_tcp(struct cursor *cursor, const char *where, struct faci
     return left(cursor) == 0 ? FAC_OK : refuse(where, "the URL has junk at its end", err);
 }
 
+static bool is_loopback(fac_bytes host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in_addr v4;
+    if (host.len >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, host.data, host.len);
+    text[host.len] = '\0';
+    return strcasecmp(text, "localhost") == 0 || strcmp(text, "::1") == 0 ||
+           (inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
+}
+
+static fac_status read_http(struct cursor *cursor, const char *where, struct faci_url *url,
+                            fac_error *err)
+{
+    if (url->password.data != NULL) {
+        return refuse(where, "this scheme takes no user and password; the key is api_key", err);
+    }
+    fac_status st = read_host(cursor, where, url, err);
+    if (st < 0) {
+        return st;
+    }
+    if (!url->is_tls && !is_loopback(url->host)) {
+        return refuse(where, "http:// is for this machine only; elsewhere it is https://", err);
+    }
+    if (url->port < 0) {
+        url->port = url->is_tls ? 443 : 80;
+    }
+    url->path = take_until(cursor, "?#");
+    if (memchr(url->path.data, '"', url->path.len) != NULL ||
+        decoded_len(url->path) == SIZE_MAX) {
+        return refuse(where, "the URL's path has a bad percent-encoding", err);
+    }
+    const char *path = url->path.data;
+    while (url->path.len > 0 && path[url->path.len - 1] == '/') {
+        url->path.len--;
+    }
+    return left(cursor) == 0
+               ? FAC_OK
+               : refuse(where, "the URL has a query; this scheme takes none", err);
+}
+
 static fac_status read_unix(struct cursor *cursor, const char *where, struct faci_url *url,
                             fac_error *err)
 {
@@ -336,8 +395,13 @@ fac_status faci_url_parse(const char *text, const char *where, struct faci_url *
             return st;
         }
         url.tail = fac_mem(cursor.at, left(&cursor));
-        st = url.scheme == FACI_URL_UNIX ? read_unix(&cursor, where, &url, err)
-                                         : read_tcp(&cursor, where, &url, err);
+        if (url.scheme == FACI_URL_UNIX) {
+            st = read_unix(&cursor, where, &url, err);
+        } else if (url.scheme == FACI_URL_HTTP) {
+            st = read_http(&cursor, where, &url, err);
+        } else {
+            st = read_tcp(&cursor, where, &url, err);
+        }
         if (st < 0) {
             return st;
         }
@@ -349,9 +413,9 @@ fac_status faci_url_parse(const char *text, const char *where, struct faci_url *
 void faci_url_redact(const struct faci_url *url, char *buf, size_t cap)
 {
     const char *scheme = "";
-    for (size_t i = FACI_COUNT(k_schemes); i > 0; i--) {
-        if (k_schemes[i - 1].scheme == url->scheme && k_schemes[i - 1].is_built) {
-            scheme = k_schemes[i - 1].name;
+    for (size_t i = 0; i < FACI_COUNT(k_schemes); i++) {
+        if (k_schemes[i].scheme == url->scheme && k_schemes[i].is_tls == url->is_tls) {
+            scheme = k_schemes[i].name;
         }
     }
     bool has_userinfo = url->password.data != NULL;

@@ -3,6 +3,7 @@
 #include "engine/conn.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -17,6 +18,7 @@ struct faci_conn *faci_conn_new(const struct faci_engine_config *config,
     }
     conn->config = config;
     conn->tally = tally;
+    atomic_init(&conn->reauth_at_ns, FACI_NEVER_NS);
     faci_stream_init(&conn->stream);
     faci_mutex_init(&conn->lock);
     faci_buf_init(&conn->tx, config->alloc);
@@ -46,7 +48,7 @@ void faci_conn_free(struct faci_conn *conn)
 
 void faci_conn_abandon(struct faci_conn *conn)
 {
-    faci_stream_fini(&conn->stream);
+    faci_stream_abandon(&conn->stream);
 }
 
 void faci_conn_poison(struct faci_conn *conn, fac_status death, int os_errno, const char *text)

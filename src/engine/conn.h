@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/sync.h"
 #include "engine/command.h"
 #include "engine/slot.h"
@@ -46,6 +47,10 @@ struct faci_identity {
     uint32_t protocol; /* 2 or 3 */
 };
 
+struct faci_asker; /* password.h */
+struct faci_tls;   /* net/tls.h */
+struct faci_http;  /* net/http.h */
+
 /* What all connections of an engine count together. */
 struct faci_tally {
     atomic_ullong late_replies; /* came after their caller had left */
@@ -61,9 +66,12 @@ struct faci_engine_config {
     const char *host;
     uint16_t port;
     uint32_t db;
-    const char *username;      /* NULL: none */
-    const char *password;      /* NULL: none */
-    const char *password_file; /* NULL: none */
+    const char *username;               /* NULL: none */
+    const struct faci_secret *password; /* NULL: none */
+    const char *password_file;          /* NULL: none */
+    struct faci_asker *asker;           /* NULL: nobody is asked for it; borrowed */
+    struct faci_tls *tls;               /* NULL: plain text; borrowed */
+    struct faci_http *http;             /* NULL: RESP; borrowed */
     uint32_t max_connections;
     uint32_t timeout_ms;
     bool retry_on_timeout;
@@ -160,7 +168,8 @@ struct faci_conn {
     struct faci_conn *next_idle;
     _Atomic int64_t used_at_ns; /* when it was lent last */
     int64_t ready_at_ns;
-    uint64_t n_greeting; /* n_done when it was ready */
+    _Atomic int64_t reauth_at_ns; /* when to authenticate anew */
+    uint64_t n_greeting;          /* n_done when it was ready */
 };
 
 /* A connection that is not connected. NULL: no memory. */

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "engine/mux.h"
+#include "engine/password.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -137,6 +138,7 @@ static fac_status run_shared(struct faci_engine *engine, struct faci_job *job,
         return st;
     }
     attempt->has_conn = true;
+    faci_reauthenticate(lease->conn, true, lease->now_ns, lease->deadline_ns);
     st = faci_mux_call(lease->conn, job->request, lease->now_ns, lease->deadline_ns,
                        job->answer, &attempt->has_sent, err);
     attempt->has_died = st < 0 && (faci_conn_is_poisoned(lease->conn) || st == FAC_E_TIMEOUT);
@@ -152,6 +154,7 @@ static fac_status run_alone(struct faci_engine *engine, struct faci_job *job,
         return st;
     }
     attempt->has_conn = true;
+    faci_reauthenticate(lease->conn, false, lease->now_ns, lease->deadline_ns);
     uint64_t n_sent = lease->conn->n_sent;
     st = job->run(lease->conn, job->context, lease->deadline_ns, err);
     attempt->has_sent = lease->conn->n_sent != n_sent;

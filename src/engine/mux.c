@@ -290,6 +290,7 @@ static bool follow(struct call *call)
 static struct faci_slot *put_locked(struct faci_conn *conn, const struct faci_request *request,
                                     size_t bytes) FACI_REQUIRES(&conn->lock)
 {
+    conn->tx.is_secret = conn->tx.is_secret || request->command == &k_faci_auth;
     struct faci_slot *slot = faci_buf_reserve(&conn->tx, bytes) ? faci_line_append(&conn->line)
                                                                 : NULL;
     if (slot != NULL) {

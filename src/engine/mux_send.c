@@ -176,6 +176,9 @@ bool faci_mux_send_loaded(struct faci_conn *conn)
         } else {
             atomic_store_explicit(&conn->has_rest, !is_all_sent, memory_order_relaxed);
             conn->has_sender = false;
+            if (conn->out.is_secret && is_all_sent) {
+                faci_buf_cleanse(&conn->out);
+            }
             faci_buf_shrink(&conn->out, KEEP_BYTES);
             faci_buf_shrink(&conn->tx, KEEP_BYTES);
         }

@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/mux.h"
+#include "engine/password.h"
 #include "engine/pool_lists.h"
+#include "net/tls.h"
 
 enum {
     NOTE_EVERY_MS = 1000, /* successes are told to the breaker */
@@ -189,7 +191,13 @@ static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
     faci_mutex_lock(&pool->lock);
     for (struct faci_conn *conn = pool->all; conn != NULL; conn = conn->next_all) {
         faci_mutex_lock(&conn->lock);
-        faci_mutex_lock(&conn->stream.lock);
+        faci_stream_lock(&conn->stream);
+    }
+    if (pool->config->tls != NULL) {
+        faci_tls_lock(pool->config->tls);
+    }
+    if (pool->config->asker != NULL) {
+        faci_asker_lock(pool->config->asker);
     }
     if (pool->resolver != NULL) {
         faci_resolver_lock(pool->resolver);
@@ -202,8 +210,14 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
     if (pool->resolver != NULL) {
         faci_resolver_unlock(pool->resolver);
     }
+    if (pool->config->asker != NULL) {
+        faci_asker_unlock(pool->config->asker);
+    }
+    if (pool->config->tls != NULL) {
+        faci_tls_unlock(pool->config->tls);
+    }
     for (struct faci_conn *conn = pool->all; conn != NULL; conn = conn->next_all) {
-        faci_mutex_unlock(&conn->stream.lock);
+        faci_stream_unlock(&conn->stream);
         faci_mutex_unlock(&conn->lock);
     }
     faci_mutex_unlock(&pool->lock);
@@ -281,6 +295,9 @@ void faci_pool_close(struct faci_pool *pool)
     faci_pool_free_list(ended);
     if (pool->resolver != NULL) {
         faci_resolver_close(pool->resolver);
+    }
+    if (pool->config->asker != NULL) {
+        faci_asker_close(pool->config->asker);
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +37,49 @@ static void close_fd(struct faci_stream *stream)
 
 void faci_stream_fini(struct faci_stream *stream)
 {
+    struct faci_layer *layer = stream->layer;
+    faci_stream_abandon(stream);
+    if (layer != NULL) {
+        layer->ops->free(layer);
+    }
+}
+
+void faci_stream_abandon(struct faci_stream *stream)
+{
     close_fd(stream);
+    stream->layer = NULL;
     faci_mutex_fini(&stream->lock);
+}
+
+void faci_stream_put_layer(struct faci_stream *stream, struct faci_layer *layer)
+{
+    faci_mutex_lock(&stream->lock);
+    stream->layer = layer;
+    if (stream->is_shut && layer->ops->shut != NULL) {
+        layer->ops->shut(layer);
+    }
+    faci_mutex_unlock(&stream->lock);
+}
+
+fac_status faci_stream_why(const struct faci_stream *stream, fac_error *err)
+{
+    return stream->layer != NULL ? stream->layer->ops->why(stream, err) : FAC_OK;
+}
+
+void faci_stream_lock(struct faci_stream *stream) FACI_NO_LOCK_ANALYSIS
+{
+    faci_mutex_lock(&stream->lock);
+    if (stream->layer != NULL) {
+        stream->layer->ops->lock(stream->layer);
+    }
+}
+
+void faci_stream_unlock(struct faci_stream *stream) FACI_NO_LOCK_ANALYSIS
+{
+    if (stream->layer != NULL) {
+        stream->layer->ops->unlock(stream->layer);
+    }
+    faci_mutex_unlock(&stream->lock);
 }
 
 void faci_stream_shut(struct faci_stream *stream)
@@ -46,6 +88,9 @@ void faci_stream_shut(struct faci_stream *stream)
     stream->is_shut = true;
     if (stream->fd >= 0) {
         (void)shutdown(stream->fd, SHUT_RDWR);
+    }
+    if (stream->layer != NULL && stream->layer->ops->shut != NULL) {
+        stream->layer->ops->shut(stream->layer);
     }
     faci_mutex_unlock(&stream->lock);
 }
@@ -96,7 +141,7 @@ static int open_socket(struct faci_stream *stream, int family)
 /* 0, or the system's error number; ETIMEDOUT at the deadline. */
 static int finish_connect(struct faci_stream *stream, int64_t deadline_ns)
 {
-    if (faci_stream_wait(stream, FACI_READY_READ | FACI_READY_WRITE, deadline_ns) ==
+    if (faci_socket_wait(stream, FACI_READY_READ | FACI_READY_WRITE, deadline_ns) ==
         FACI_READY_LATE) {
         return ETIMEDOUT;
     }
@@ -180,6 +225,9 @@ fac_status faci_stream_connect(struct faci_stream *stream,
 ssize_t faci_stream_send_some(struct faci_stream *stream, const struct iovec *parts,
                               int n_parts)
 {
+    if (stream->layer != NULL) {
+        return stream->layer->ops->send_some(stream, parts, n_parts);
+    }
     if (n_parts == 1) { /* the usual case, and the cheaper call */
         ssize_t sent = 0;
         do {
@@ -200,6 +248,25 @@ ssize_t faci_stream_send_some(struct faci_stream *stream, const struct iovec *pa
 
 ssize_t faci_stream_receive_some(struct faci_stream *stream, void *buf, size_t cap)
 {
+    return stream->layer != NULL ? stream->layer->ops->receive_some(stream, buf, cap)
+                                 : faci_socket_receive_some(stream, buf, cap);
+}
+
+ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
+                            int64_t deadline_ns)
+{
+    return stream->layer != NULL ? stream->layer->ops->receive(stream, buf, cap, deadline_ns)
+                                 : faci_socket_receive(stream, buf, cap, deadline_ns);
+}
+
+unsigned faci_stream_wait(struct faci_stream *stream, unsigned wants, int64_t deadline_ns)
+{
+    return stream->layer != NULL ? stream->layer->ops->wait(stream, wants, deadline_ns)
+                                 : faci_socket_wait(stream, wants, deadline_ns);
+}
+
+ssize_t faci_socket_receive_some(struct faci_stream *stream, void *buf, size_t cap)
+{
     ssize_t n = 0;
     do {
         n = recv(stream->fd, buf, cap, MSG_DONTWAIT);
@@ -213,7 +280,7 @@ static int64_t latest_backstop_ns(const struct faci_stream *stream)
     return stream->backstop_ns + stream->backstop_ns / 4 + 10 * (int64_t)FACI_NS_PER_MS;
 }
 
-ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
+ssize_t faci_socket_receive(struct faci_stream *stream, void *buf, size_t cap,
                             int64_t deadline_ns)
 {
     for (;;) {
@@ -222,7 +289,7 @@ ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
         if (stream->backstop_ns > 0 && left_ns >= latest_backstop_ns(stream)) {
             n = recv(stream->fd, buf, cap, 0);
         } else if (left_ns == 0 ||
-                   faci_stream_wait(stream, FACI_READY_READ, deadline_ns) == FACI_READY_LATE) {
+                   faci_socket_wait(stream, FACI_READY_READ, deadline_ns) == FACI_READY_LATE) {
             errno = ETIME;
             return -1;
         } else {
@@ -234,7 +301,7 @@ ssize_t faci_stream_receive(struct faci_stream *stream, void *buf, size_t cap,
     }
 }
 
-unsigned faci_stream_wait(struct faci_stream *stream, unsigned wants, int64_t deadline_ns)
+unsigned faci_socket_wait(struct faci_stream *stream, unsigned wants, int64_t deadline_ns)
 {
     struct pollfd poll_fd = {.fd = stream->fd};
     if ((wants & FACI_READY_READ) != 0) {

@@ -66,6 +66,17 @@ static const size_t k_options_ends[] = {
     END_OF(fac_options, breaker_open_ms),
     END_OF(fac_options, reconnect_max_ms),
     END_OF(fac_options, integrity_check),
+    END_OF(fac_options, api_key),
+    END_OF(fac_options, tls),
+    END_OF(fac_options, tls_ca_file),
+    END_OF(fac_options, tls_ca_dir),
+    END_OF(fac_options, tls_cert_file),
+    END_OF(fac_options, tls_key_file),
+    END_OF(fac_options, tls_server_name),
+    END_OF(fac_options, tls_min_version),
+    END_OF(fac_options, tls_insecure),
+    END_OF(fac_options, password_fn),
+    END_OF(fac_options, password_context),
 };
 
 /* The struct ends where a protected page begins: one byte read too far is a fault. */
@@ -185,6 +196,8 @@ static const size_t k_stats_ends[] = {
     END_OF(fac_stats, latency_p99_us),
     END_OF(fac_stats, latency_p999_us),
     END_OF(fac_stats, latency_max_us),
+    END_OF(fac_stats, tls_handshakes),
+    END_OF(fac_stats, tls_resumed),
 };
 
 static void hit_once(fac_cache *cache)
@@ -242,11 +255,19 @@ static void test_abi__fills_what_it_knows_of_longer_stats(void **state)
 /* --- fac_health ------------------------------------------------------------------------------ */
 
 static const size_t k_health_ends[] = {
-    END_OF(fac_health, provider),         END_OF(fac_health, server),
-    END_OF(fac_health, version),          END_OF(fac_health, role),
-    END_OF(fac_health, endpoint),         END_OF(fac_health, latency_us),
-    END_OF(fac_health, connections_idle), END_OF(fac_health, max_connections),
+    END_OF(fac_health, provider),
+    END_OF(fac_health, server),
+    END_OF(fac_health, version),
+    END_OF(fac_health, role),
+    END_OF(fac_health, endpoint),
+    END_OF(fac_health, latency_us),
+    END_OF(fac_health, connections_idle),
+    END_OF(fac_health, max_connections),
     END_OF(fac_health, breaker_state),
+    END_OF(fac_health, security),
+    END_OF(fac_health, tls_version),
+    END_OF(fac_health, tls_cipher),
+    END_OF(fac_health, tls_cert_expires_at_s),
 };
 
 static void test_abi__fills_shorter_health(void **state)

@@ -46,6 +46,9 @@ export PKG_CONFIG_PATH="${pc%/*}"
 libdir=$(pkg-config --variable=libdir faciliter)
 [ -f "$libdir/libfaciliter.so" ] || fail "no shared library in $libdir"
 [ -f "$libdir/libfaciliter.a" ] || fail "no static library in $libdir"
+for module in "$build"/src/faciliter_*.so; do
+    [ ! -f "$module" ] || [ -f "$libdir/${module##*/}" ] || fail "no ${module##*/} in $libdir"
+done
 pkg-config --exists "faciliter >= 0.1" || fail "pkg-config does not know the version"
 for header in "$source"/include/faciliter/*.h; do
     cmp -s "$header" "$prefix/include/faciliter/${header##*/}" || fail "${header##*/} is missing"
@@ -65,7 +68,8 @@ pc_build() { # pc_build <compiler> <standard> <source> <name>
         $(pkg-config --cflags --libs faciliter)
     "$1" -std="$2" $warnings $(pkg-config --cflags faciliter) "$outside/$3" \
         -o "$scratch/$4_static" -Wl,-Bstatic $(pkg-config --libs faciliter) -Wl,-Bdynamic \
-        $(pkg-config --static --libs-only-other faciliter)
+        $(pkg-config --static --libs-only-other faciliter) \
+        $(pkg-config --static --libs-only-l faciliter | sed 's/-lfaciliter//')
     run shared "$scratch/$4_shared"
     run static "$scratch/$4_static"
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* api/selection_test.c — which server the environment and the options choose, on real ones; when
- * a second choice is taken, and when never; and schemes that are not built send nothing. */
+/* api/selection_test.c — which server the environment and the options choose, on real ones;
+ * when a second choice is taken, and when never. */
 #include "common.h"
 #include "kit/kit.h"
 #include "kit/server.h"
@@ -298,63 +298,6 @@ static void test_selection__a_url_chooses_too(void **state)
     kit_server_stop(redis);
 }
 
-/* --- Schemes that are not built -------------------------------------------------------------- */
-
-static void assert_not_built(const fac_options *options)
-{
-    for (int mode = 0; mode < 2; mode++) {
-        fac_options copy = *options;
-        copy.open = mode == 0 ? FAC_OPEN_CONNECT : FAC_OPEN_LAZY;
-        fac_error err;
-        fac_cache *cache = NULL;
-        assert_status(fac_cache_open(&copy, &cache, &err), FAC_E_UNSUPPORTED, &err);
-        assert_null(cache);
-        assert_true(strlen(err.message) > 0);
-    }
-}
-
-static void test_selection__secure_schemes_send_nothing(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *scheme;
-        const char *variable;
-        const char *backend;
-    } k_rows[] = {
-        {"rediss", "REDIS_URL", "redis"},    {"rediss", "REDIS_URL", "auto"},
-        {"valkeys", "VALKEY_URL", "valkey"}, {"valkeys", "VALKEY_URL", "auto"},
-        {"https", "VALKEY_URL", "valkey"},   {"https", "REDIS_URL", "auto"},
-    };
-    static const struct kit_step k_script[] = {{KIT_END, NULL, NULL}};
-    static const struct kit_step *const k_scripts[] = {k_script};
-    struct kit_stub *stub = kit_stub_start(
-        &(struct kit_stub_options){.scripts = k_scripts, .n_scripts = 1, .is_bare = true});
-    for (size_t i = 0; i < KIT_COUNT(k_rows); i++) {
-        char url[96];
-        (void)snprintf(url, sizeof(url), "%s://user:pass@127.0.0.1:%u", k_rows[i].scheme,
-                       (unsigned)kit_stub_port(stub));
-        fac_options options;
-        fac_options_init(&options);
-
-        api_clear_environment();
-        options.url = url;
-        assert_not_built(&options);
-
-        options.url = NULL;
-        api_set_environment("CACHE_BACKEND", k_rows[i].backend);
-        api_set_environment(k_rows[i].variable, url);
-        assert_not_built(&options);
-        assert_false(set_cache(NULL));
-        assert_true(strlen(cache_error()) > 0);
-        assert_null(strstr(cache_error(), "pass@"));
-        assert_false(cache_set("k", "v", 60));
-        close_cache();
-    }
-    assert_int_equal(kit_stub_connections(stub), 0);
-    kit_stub_stop(stub);
-}
-
-/* clang-format off */
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_selection__auto_takes_valkeys_settings_when_they_are_there),
     KIT_TEST(test_selection__auto_takes_redis_settings_when_only_they_are_there),
@@ -367,7 +310,6 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_selection__an_explicit_option_beats_the_environment),
     KIT_TEST(test_selection__health_names_the_socket),
     KIT_TEST(test_selection__a_url_chooses_too),
-    KIT_TEST(test_selection__secure_schemes_send_nothing),
 };
 /* clang-format on */
 

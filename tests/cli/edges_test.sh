@@ -84,7 +84,7 @@ group_usage() {
     run 2 get key --backend redis --db -1
     run 2 get key --timeout 0
     run 2 get key --url ftp://host
-    run 2 get key --url rediss://host
+    run 2 get key --url http://host
     run 2 config --url redis://host --socket /s
     CACHE_BACKEND=postgres
     run 2 get key

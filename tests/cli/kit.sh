@@ -3,6 +3,7 @@
 # cli/kit.sh — what the tests of the command share: a clean environment, private servers, checks.
 # Sourced with FACILITER and JSON_CHECK set. POSIX sh.
 
+umask 077 # what holds a password is nobody else's
 # No setting of the person who runs this may decide a test.
 for name in $(env | sed -n 's/^\(REDIS_[A-Z_]*\|VALKEY_[A-Z_]*\|CACHE_[A-Z_]*\)=.*/\1/p'); do
     unset "$name"

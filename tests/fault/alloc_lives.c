@@ -382,6 +382,70 @@ static fac_status run_close_in_flight(struct alloc_scene *scene, fac_error *err)
     return run_threads(scene, true, err);
 }
 
+/* The right password; where it ends soon, a long one behind it, which the server refuses: that costs
+ * nobody his call. */
+static bool tell_password(void *context, uint32_t within_ms, fac_password *out)
+{
+    (void)within_ms;
+    atomic_uint *n_asked = context;
+    bool is_first = n_asked == NULL || atomic_fetch_add(n_asked, 1U) == 0;
+    (void)snprintf(out->text, out->text_cap, is_first ? "%s" : "%3000s", "pass-word");
+    out->expires_in_ms = n_asked != NULL ? 1 : 0;
+    return true;
+}
+
+static fac_status run_open_password_fn(struct alloc_scene *scene, fac_error *err)
+{
+    fac_options options = scene->live.options;
+    options.username = "tester";
+    options.password_fn = tell_password;
+    return use_once(&options, err);
+}
+
+static fac_status run_open_password_ends(struct alloc_scene *scene, fac_error *err)
+{
+    static atomic_uint n_asked; /* a thread that asks may be later than the handle's end */
+    atomic_store(&n_asked, 0U);
+    fac_options options = scene->live.options;
+    options.username = "tester";
+    options.password_fn = tell_password;
+    options.password_context = &n_asked;
+    fac_cache *cache = NULL;
+    fac_status st = fac_cache_open(&options, &cache, err);
+    int64_t until_ms = kit_now_ms() + 3;
+    while (st == FAC_OK && kit_now_ms() < until_ms) {
+        st = put_and_get(cache, "once", "upon a time", err);
+    }
+    fac_cache_close(cache);
+    return st;
+}
+
+#ifdef FAC_HAS_TLS
+static fac_status run_open_tls(struct alloc_scene *scene, fac_error *err)
+{
+    fac_options options = scene->live.options;
+    options.port = kit_server_port(scene->tls_server);
+    options.tls = FAC_YES;
+    options.tls_ca_file = scene->ca.path;
+    return use_once(&options, err);
+}
+#endif
+
+#ifdef FAC_HAS_HTTP
+static fac_status run_open_http(struct alloc_scene *scene, fac_error *err)
+{
+    fac_options options = scene->live.options;
+    char url[64];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u",
+                   (unsigned)kit_bridge_port(scene->bridge));
+    options.host = NULL;
+    options.port = 0;
+    options.url = url;
+    options.api_key = KIT_BRIDGE_KEY;
+    return use_once(&options, err);
+}
+#endif
+
 /* clang-format off */
 const struct alloc_scenario k_alloc_lives[] = {
     {"open",                   ALLOC_NONE, false, FAC_OK,            NULL, run_open},
@@ -398,6 +462,14 @@ const struct alloc_scenario k_alloc_lives[] = {
     {"open, password file",    ALLOC_NONE, true,  FAC_OK,            NULL, run_open_password_file},
     {"open, no password file", ALLOC_NONE, true,  FAC_E_CONFIG,      NULL, run_open_no_password_file},
     {"open, wrong password",   ALLOC_NONE, true,  FAC_E_AUTH,        NULL, run_open_wrong_password},
+    {"open, password function", ALLOC_NONE, true, FAC_OK,            NULL, run_open_password_fn},
+    {"open, password ends",    ALLOC_NONE, true,  FAC_OK,            NULL, run_open_password_ends},
+#ifdef FAC_HAS_TLS
+    {"open, tls",              ALLOC_NONE, true,  FAC_OK,            NULL, run_open_tls},
+#endif
+#ifdef FAC_HAS_HTTP
+    {"open, http",             ALLOC_NONE, true,  FAC_OK,            NULL, run_open_http},
+#endif
     {"open, no such db",       ALLOC_NONE, true,  FAC_E_CONFIG,      NULL, run_open_no_such_db},
     {"open, nobody there",     ALLOC_NONE, true,  FAC_E_UNAVAILABLE, NULL, run_open_dead},
     {"open, wrong setting",    ALLOC_NONE, false, FAC_E_CONFIG,      NULL, run_open_bad_setting},

@@ -27,6 +27,9 @@ struct alloc_scene {
     fac_item items[ALLOC_BATCH];
     fac_status statuses[ALLOC_BATCH];
     fac_value *values[ALLOC_BATCH];
+    struct kit_server *tls_server; /* NULL: not built, or no server at all */
+    struct kit_bridge *bridge;     /* the same */
+    struct kit_cert ca;
     int dead_port_holder;
     uint16_t dead_port;
 };

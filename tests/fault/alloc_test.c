@@ -54,6 +54,19 @@ static void fill(struct alloc_scene *scene)
     assert_non_null(file);
     assert_true(fputs("pass-word\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
+#ifdef FAC_HAS_TLS
+    if (scene->live.has_server) {
+        scene->tls_server = kit_server_start(
+            &(struct kit_server_options){.kind = KIT_REDIS, .is_tls = true});
+        scene->ca = kit_cert("ca.pem");
+    }
+#endif
+#ifdef FAC_HAS_HTTP
+    if (scene->live.has_server) {
+        scene->bridge = kit_bridge_start(kit_server_socket(scene->live.server), false, NULL,
+                                         NULL);
+    }
+#endif
     scene->dead_port_holder = kit_port_without_listener(&scene->dead_port);
 }
 
@@ -90,6 +103,8 @@ static void begin(struct torture *torture)
 
 static void end(struct torture *torture)
 {
+    kit_bridge_stop(torture->scene.bridge);
+    kit_server_stop(torture->scene.tls_server);
     kit_port_give_back(torture->scene.dead_port_holder);
     kit_workdir_remove(&torture->scene.dir);
     free(torture->scene.bytes);

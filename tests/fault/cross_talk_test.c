@@ -25,10 +25,14 @@ static void run(enum row row, size_t n_ops)
     struct kit_server_options options = {
         .kind = strncmp(variant, "valkey", 6) == 0 ? KIT_VALKEY : KIT_REDIS,
         .config = variant[strlen(variant) - 1] == '2' ? k_resp2 : NULL,
+        .is_tls = strstr(variant, "_tls") != NULL,
     };
     struct kit_server *server = kit_server_start(&options);
-    struct row_round round = {
-        .row = row, .server = server, .n_ops = kit_scaled(n_ops), .seed = kit_seed()};
+    struct row_round round = {.row = row,
+                              .server = server,
+                              .n_ops = kit_scaled(options.is_tls ? n_ops / 3 : n_ops),
+                              .seed = kit_seed(),
+                              .is_tls = options.is_tls};
     struct row_report report;
     row_run(&round, &report);
     expect_late_replies(&report);

@@ -2,6 +2,7 @@
 /* fault/rows.c — one table of rows, one way to run them. */
 #include "fault/rows.h"
 
+#include "kit/certs.h"
 #include "kit/kit.h"
 #include "kit/wait.h"
 
@@ -13,6 +14,7 @@
 enum {
     THREADS = 64,
     CONNECTIONS = 4,
+    REPLY_BYTES = 1000, /* of the usual traffic, on the mean, as TLS carries them */
     SHORT_OPS = 24000,
     BATCH = 8,          /* items of one call that can be sent again */
     TIMEOUT_MS = 30000, /* a busy machine is no failure */
@@ -48,9 +50,18 @@ static uint64_t replies_a_death(const struct row_round *round)
 static struct kit_proxy *start_proxy(const struct row_round *round)
 {
     const struct row_traits *traits = &k_rows[round->row];
-    struct kit_proxy_options options = {.to_unix = kit_server_socket(round->server),
-                                        .seed = round->seed};
-    if (traits->replies_a_death > 0) {
+    struct kit_proxy_options options = {.seed = round->seed, .is_opaque = round->is_tls};
+    if (round->is_tls) {
+        options.to_port = kit_server_port(round->server);
+    } else {
+        options.to_unix = kit_server_socket(round->server);
+    }
+    if (traits->replies_a_death > 0 && round->is_tls) {
+        for (size_t i = 0; i < 2; i++) {
+            options.faults.flow[i].cut = KIT_CUT_ANY;
+            options.faults.flow[i].cut_mean = 2 * replies_a_death(round) * REPLY_BYTES;
+        }
+    } else if (traits->replies_a_death > 0) {
         options.faults.reply_cut = KIT_CUT_ANY;
         options.faults.reply_cut_mean = replies_a_death(round);
     }
@@ -76,6 +87,12 @@ static fac_cache *open_cache(const struct row_round *round, const struct kit_pro
     options.timeout_ms = TIMEOUT_MS;
     options.retry_on_timeout = FAC_NO;
     options.open = FAC_OPEN_LAZY;
+    struct kit_cert ca = {""};
+    if (round->is_tls) {
+        ca = kit_cert("ca.pem");
+        options.tls = FAC_YES;
+        options.tls_ca_file = ca.path;
+    }
     traffic_turn_breaker_off(&options);
     assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
     return cache;
@@ -122,7 +139,7 @@ static void expect_right(const struct row_round *round, const struct row_report 
         assert_int_equal(report->stats.disconnects, 0);
     }
     if (!traits->is_direct) {
-        assert_true(report->proxy.n_requests > 0);
+        assert_true(round->is_tls || report->proxy.n_requests > 0);
         assert_int_equal(report->proxy.n_malformed, 0);
         assert_int_equal(report->proxy.n_unreachable, 0);
     }
@@ -147,7 +164,8 @@ void row_run(const struct row_round *round, struct row_report *out)
         .n_ops = round->n_ops,
         .duration_ms = round->duration_ms,
         .value_max_bytes = round->value_max_bytes,
-        .deadline_max_ms = k_rows[round->row].has_deadlines ? 4 : 0,
+        /* A handshake of TLS alone takes longer than the shortest of the others' deadlines. */
+        .deadline_max_ms = k_rows[round->row].has_deadlines ? (round->is_tls ? 40 : 4) : 0,
         .seed = round->seed,
     };
     struct traffic *traffic = traffic_start(&options);

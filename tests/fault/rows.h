@@ -33,6 +33,7 @@ struct row_round {
     uint32_t duration_ms;
     size_t value_max_bytes; /* 0: as traffic.h says */
     uint64_t seed;
+    bool is_tls; /* the server's port speaks TLS: the proxy sees bytes, and no replies */
 };
 
 struct row_report {

@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 static char **test_args;
 static size_t n_test_args;
 
 int kit_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n_tests)
 {
+    (void)umask(077); /* files of passwords and keys are nobody else's */
     if (argc > 2) {
         test_args = argv + 2;
         n_test_args = (size_t)argc - 2;

@@ -7,6 +7,7 @@
  * restart nobody else can be given it by chance. */
 #include "kit/server.h"
 
+#include "kit/certs.h"
 #include "kit/kit.h"
 #include "kit/raw.h"
 #include "kit/wait.h"
@@ -179,6 +180,13 @@ static void write_config(const struct kit_server *server)
                   (unsigned)server->port,
                   server->options.bind != NULL ? server->options.bind : "127.0.0.1",
                   server->dir.path, server->socket_path);
+    if (server->options.is_tls) {
+        (void)fprintf(file,
+                      "port 0\ntls-port %u\ntls-cert-file %s\ntls-key-file %s\n"
+                      "tls-ca-cert-file %s\ntls-auth-clients no\n",
+                      (unsigned)server->port, kit_cert("server.pem").path,
+                      kit_cert("server.key").path, kit_cert("ca.pem").path);
+    }
     for (char **line = server->config; *line != NULL; line++) {
         (void)fprintf(file, "%s\n", *line);
     }

@@ -17,6 +17,8 @@ struct kit_server_options {
     enum kit_server_kind kind;
     const char *bind;          /* NULL: 127.0.0.1 */
     const char *const *config; /* further lines of its configuration, then NULL; or NULL */
+    bool
+        is_tls; /* its port speaks TLS, with server.pem of kit/certs.h; its socket stays plain */
 };
 
 struct kit_server;

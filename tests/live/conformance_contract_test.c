@@ -302,6 +302,8 @@ static void test_conformance__health_tells_what_answers(void **state)
     char endpoint[160];
     if (live.options.unix_socket != NULL) {
         (void)snprintf(endpoint, sizeof(endpoint), "unix:%s", live.options.unix_socket);
+    } else if (live.options.url != NULL) {
+        (void)snprintf(endpoint, sizeof(endpoint), "%s", live.options.url);
     } else {
         (void)snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%d", (int)live.options.port);
     }

@@ -3,6 +3,7 @@
 #include "live/live.h"
 
 #include "kit/kit.h"
+#include "live/live_acl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +15,22 @@ static const struct variant {
     enum kit_server_kind kind;
     uint32_t protocol;
     bool is_unix;
+    bool is_tls;
+    bool is_acl;
+    bool is_https;
 } k_variants[] = {
-    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false},
-    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false},
-    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false},
-    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true},
-    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false},
-    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false},
+    {"memory", "memory", FAC_MEMORY, KIT_REDIS, 0, false, false, false, false},
+    {"redis3", "redis", FAC_REDIS, KIT_REDIS, 3, false, false, false, false},
+    {"redis2", "redis", FAC_REDIS, KIT_REDIS, 2, false, false, false, false},
+    {"redis_unix", "redis", FAC_REDIS, KIT_REDIS, 3, true, false, false, false},
+    {"valkey3", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false, false, false},
+    {"valkey2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, false, false, false},
+    {"redis_tls", "redis", FAC_REDIS, KIT_REDIS, 3, false, true, false, false},
+    {"valkey_tls", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, true, false, false},
+    {"redis_acl", "redis", FAC_REDIS, KIT_REDIS, 3, false, false, true, false},
+    {"valkey_acl", "valkey", FAC_VALKEY, KIT_VALKEY, 3, false, false, true, false},
+    {"valkey_https", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, false, false, true},
+    {"valkey_tls2", "valkey", FAC_VALKEY, KIT_VALKEY, 2, false, true, false, false},
 };
 
 enum {
@@ -44,20 +54,41 @@ static void start_server(struct live *live, const struct variant *variant,
 {
     const char *lines[CONFIG_LINES_MAX + 2] = {NULL};
     size_t n = 0;
-    if (variant->protocol == 2) {
+    if (variant->protocol == 2 && !variant->is_https) {
         lines[n++] = "rename-command HELLO \"\"";
+    }
+    if (variant->is_acl) {
+        lines[n++] = "user smallest on >acl-pass ~* -@all " LIVE_ACL_NEEDED
+                     " " LIVE_ACL_HELPFUL;
+        live->options.username = "smallest";
+        live->options.password = "acl-pass";
     }
     while (config != NULL && *config != NULL) {
         assert_true(n < CONFIG_LINES_MAX);
         lines[n++] = *config++;
     }
-    struct kit_server_options options = {.kind = variant->kind, .config = lines};
+    struct kit_server_options options = {
+        .kind = variant->kind, .config = lines, .is_tls = variant->is_tls};
     live->server = kit_server_start(&options);
-    if (variant->is_unix) {
+    if (variant->is_https) {
+        live->bridge = kit_bridge_start(kit_server_socket(live->server), true, "server.pem",
+                                        "server.key");
+        (void)snprintf(live->url, sizeof(live->url), "https://127.0.0.1:%u/base",
+                       (unsigned)kit_bridge_port(live->bridge));
+        live->ca = kit_cert("ca.pem");
+        live->options.url = live->url;
+        live->options.api_key = KIT_BRIDGE_KEY;
+        live->options.tls_ca_file = live->ca.path;
+    } else if (variant->is_unix) {
         live->options.unix_socket = kit_server_socket(live->server);
     } else {
         live->options.host = "127.0.0.1";
         live->options.port = kit_server_port(live->server);
+    }
+    if (variant->is_tls) {
+        live->ca = kit_cert("ca.pem");
+        live->options.tls = FAC_YES;
+        live->options.tls_ca_file = live->ca.path;
     }
 }
 
@@ -97,6 +128,7 @@ void live_end(struct live *live)
 {
     fac_cache_unref(live->cache);
     kit_raw_close(live->raw);
+    kit_bridge_stop(live->bridge);
     kit_server_stop(live->server);
     kit_memory_assert_empty(&live->memory);
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* live/live.h — an open cache on the backend that the test's first argument names: "memory",
- * "redis3", "redis2", "valkey3", "valkey2" (RESP version; 2 is a server without HELLO) or
- * "redis_unix". Each test has a server of its own, and an allocator that finds leaks. */
+ * "redis3", "redis2", "valkey3", "valkey2" (RESP version; 2 is a server without HELLO),
+ * "redis_unix", "redis_tls", "valkey_tls", "valkey_tls2" (over TLS), "valkey_https"
+ * (behind a REST interface), or "redis_acl",
+ * "valkey_acl" (as the smallest ACL user). Each test has a server of its own, and an allocator that finds leaks. */
 #ifndef FAC_LIVE_LIVE_H
 #define FAC_LIVE_LIVE_H
 
+#include "kit/bridge.h"
+#include "kit/certs.h"
 #include "kit/memory.h"
 #include "kit/raw.h"
 #include "kit/server.h"
@@ -29,6 +33,9 @@ struct live {
     struct kit_server *server;
     struct kit_raw *raw; /* see live_raw() */
     struct kit_memory memory;
+    struct kit_cert ca;        /* of TLS variants */
+    struct kit_bridge *bridge; /* of "valkey_https" */
+    char url[64];
     fac_options options;
     fac_cache *cache;
 };

@@ -3,14 +3,14 @@
 # packages.sh: what each command needs from apt, and how it is installed: only what is missing,
 # without a question, without starting a service.
 
-PACKAGES_BUILD=(cmake ninja-build gcc libc6-dev)
+PACKAGES_BUILD=(cmake ninja-build gcc libc6-dev libssl-dev libcurl4-openssl-dev libjansson-dev)
 # "where they are installed": a fresh machine has none, so demo and test bring both.
 PACKAGES_SERVERS=(redis-server valkey-server)
 PACKAGES_DEMO=("${PACKAGES_BUILD[@]}" "${PACKAGES_SERVERS[@]}")
 # The distribution's python3, whatever else is in PATH; python3-dbg counts references.
 PACKAGES_PYTHON=(python3 python3-dev python3-dbg python3-venv python3-pip python3-setuptools
     python3-wheel python3-pytest)
-PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base
+PACKAGES_TEST=("${PACKAGES_DEMO[@]}" g++ pkg-config libcmocka-dev redis-tools groff-base openssl
     "${PACKAGES_PYTHON[@]}")
 PACKAGES_VALGRIND=("${PACKAGES_TEST[@]}" valgrind libc6-dbg)
 PACKAGES_COVERAGE=("${PACKAGES_TEST[@]}" gcovr)
@@ -20,6 +20,7 @@ PACKAGES_FUZZ=("${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}")
 PACKAGES_LINT=("${PACKAGES_TEST[@]}" clang clang-format clang-tidy cppcheck shellcheck mypy)
 PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" pkg-config libhiredis-dev python3 python3-dev python3-redis
     python3-hiredis)
+PACKAGES_UPSTASH=(valkey-server python3 openssl)
 PACKAGES_FRESH=(debootstrap git)
 
 is_installed() {

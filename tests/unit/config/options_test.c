@@ -216,7 +216,8 @@ static void test_set__changes_nothing_when_it_fails(void **state)
         {"host", "", FAC_E_CONFIG, "host: "},
         {"ttl", "0", FAC_E_CONFIG, "ttl: "},
         {"url", "u:CANARY@h", FAC_E_CONFIG, "url: "},
-        {"url", "rediss://h", FAC_E_UNSUPPORTED, "url: rediss:// is not built"},
+        {"url", "redisss://h", FAC_E_CONFIG, "url: the URL's scheme \"redisss\" is unknown"},
+        {"tls_min_version", "1", FAC_E_CONFIG, "tls_min_version: "},
         {"password_file", "", FAC_E_CONFIG, "password_file: "},
         {"provider", "", FAC_E_CONFIG, "provider: "},
         {"open", "lazy", FAC_E_CONFIG, "is no setting"},
@@ -306,6 +307,15 @@ static void test_describe__tells_value_and_source_in_table_order(void **state)
                                      "username= (default)\n"
                                      "password=******** (environment REDIS_PASSWORD)\n"
                                      "password_file= (default)\n"
+                                     "api_key= (default)\n"
+                                     "tls=false (default)\n"
+                                     "tls_ca_file= (default)\n"
+                                     "tls_ca_dir= (default)\n"
+                                     "tls_cert_file= (default)\n"
+                                     "tls_key_file= (default)\n"
+                                     "tls_server_name= (default)\n"
+                                     "tls_min_version=1.2 (default)\n"
+                                     "tls_insecure=false (default)\n"
                                      "prefix= (option)\n"
                                      "ttl=none (option)\n"
                                      "max_connections=50 (default)\n"
@@ -513,7 +523,7 @@ static void test_secret__is_overwritten_before_it_is_freed(void **state)
     fac_error err;
     n_leaked = 0;
     assert_status(faci_config_resolve(&options, &config, &err), FAC_OK, &err);
-    assert_string_equal(config->choices[0].password, "CANARY");
+    assert_string_equal(faci_secret_reveal(config->choices[0].password), "CANARY");
     faci_config_free(config);
     assert_int_equal(n_leaked, 0);
     kit_memory_assert_empty(&memory);

@@ -155,19 +155,45 @@ static void test_refusal__two_that_exclude_each_other(void **state)
     run_refusals(k_cases, KIT_COUNT(k_cases));
 }
 
-static void test_refusal__schemes_that_are_not_built_are_never_plain_text(void **state)
+static void test_refusal__tls_and_plain_text_at_once(void **state)
 {
     (void)state;
     static const struct refusal k_cases[] = {
-        {{{"REDIS_URL=rediss://u:CANARY@h"}, {NULL}}, FAC_E_UNSUPPORTED, "REDIS_URL",
-         "rediss:// is not built into this version"},
-        {{{"REDIS_URL=REDISS://h"}, {NULL}}, FAC_E_UNSUPPORTED, "REDIS_URL", "rediss://"},
-        {{{"VALKEY_URL=valkeys://u:CANARY@h"}, {NULL}}, FAC_E_UNSUPPORTED, "VALKEY_URL",
-         "valkeys:// is not built into this version"},
-        {{{"VALKEY_URL=https://u:CANARY@h"}, {NULL}}, FAC_E_UNSUPPORTED, "VALKEY_URL",
-         "https:// is not built into this version"},
-        {{{"REDIS_URL=http://h"}, {NULL}}, FAC_E_UNSUPPORTED, "REDIS_URL",
-         "http:// is not built into this version"},
+        {{{"REDIS_URL=redis://h", "REDIS_TLS=true"}, {NULL}}, CONFIG, "REDIS_TLS", "plain text"},
+        {{{"REDIS_URL=rediss://h", "REDIS_TLS=false"}, {NULL}}, CONFIG, "REDIS_TLS", "says TLS"},
+        {{{"VALKEY_URL=valkeys://h", "REDIS_TLS=no"}, {NULL}}, CONFIG, "REDIS_TLS", "says TLS"},
+        {{{"REDIS_URL=unix:///s", "REDIS_TLS=1"}, {NULL}}, CONFIG, "REDIS_TLS", "Unix socket"},
+        {{{"REDIS_UNIX_SOCKET=/s", "REDIS_TLS=1"}, {NULL}}, CONFIG, "REDIS_TLS", "Unix socket"},
+        {{{"REDIS_TLS=1"}, {"url=redis://h"}}, CONFIG, "REDIS_TLS", "plain text"},
+        {{{NULL}, {"url=redis://h", "tls=1"}}, CONFIG, "options.tls", "plain text"},
+        {{{"REDIS_TLS_CA_FILE=/ca"}, {NULL}}, CONFIG, "REDIS_TLS_CA_FILE", "TLS is not"},
+        {{{"REDIS_TLS_CA_DIR=/ca"}, {NULL}}, CONFIG, "REDIS_TLS_CA_DIR", "TLS is not"},
+        {{{"REDIS_TLS_INSECURE=1"}, {NULL}}, CONFIG, "REDIS_TLS_INSECURE", "TLS is not"},
+        {{{"REDIS_TLS_MIN_VERSION=1.3"}, {NULL}}, CONFIG, "REDIS_TLS_MIN_VERSION", "TLS is not"},
+        {{{"REDIS_TLS_SERVER_NAME=h"}, {NULL}}, CONFIG, "REDIS_TLS_SERVER_NAME", "TLS is not"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_SERVER_NAME="}, {NULL}}, CONFIG, "REDIS_TLS_SERVER_NAME",
+         "1 to 255"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_CA_FILE="}, {NULL}}, CONFIG, "REDIS_TLS_CA_FILE", "1 to"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_CERT_FILE=/c"}, {NULL}}, CONFIG, "REDIS_TLS_CERT_FILE", "key"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_KEY_FILE=/k"}, {NULL}}, CONFIG, "REDIS_TLS_KEY_FILE",
+         "certificate"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_INSECURE=1", "REDIS_TLS_CA_FILE=/c"}, {NULL}}, CONFIG,
+         "REDIS_TLS_CA_FILE", "tls_insecure"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_INSECURE=1", "REDIS_TLS_SERVER_NAME=h"}, {NULL}}, CONFIG,
+         "REDIS_TLS_SERVER_NAME", "tls_insecure"},
+        {{{"REDIS_TLS=1", "REDIS_TLS_MIN_VERSION=1.1"}, {NULL}}, CONFIG,
+         "REDIS_TLS_MIN_VERSION: \"1.1\"", "1.2 or 1.3"},
+        {{{"VALKEY_URL=valkeys://a", "REDIS_URL=redis://b"}, {NULL}}, CONFIG, "plain text",
+         "CACHE_BACKEND"},
+        {{{"REDIS_URL=https://u:CANARY@h"}, {NULL}}, CONFIG, "REDIS_URL", "api_key"},
+        {{{"REDIS_URL=http://h"}, {NULL}}, CONFIG, "REDIS_URL", "https://"},
+        {{{"REDIS_URL=http://127.evil.example"}, {NULL}}, CONFIG, "REDIS_URL", "https://"},
+        {{{"REDIS_URL=https://h?q=1"}, {NULL}}, CONFIG, "REDIS_URL", "query"},
+        {{{"REDIS_URL=https://h", "REDIS_TLS=no"}, {NULL}}, CONFIG, "REDIS_TLS", "says TLS"},
+        {{{"REDIS_URL=https://h", "REDIS_DB=1"}, {NULL}}, CONFIG, "REDIS_DB", "api_key"},
+        {{{"REDIS_URL=https://h", "REDIS_PASSWORD=CANARY"}, {NULL}}, CONFIG, "REDIS_PASSWORD",
+         "api_key"},
+        {{{"REDIS_API_KEY=CANARY"}, {NULL}}, CONFIG, "REDIS_API_KEY", "https://"},
     };
     run_refusals(k_cases, KIT_COUNT(k_cases));
 }
@@ -340,7 +366,8 @@ static void test_secret__is_in_no_message(void **state)
         "redis://u:CANARY@ho st",
         "unix://u:CANARY@host/s",
         "memory://u:CANARY@host",
-        "rediss://u:CANARY@host",
+        "https://u:CANARY@host",
+        "rediss://u:CANARY@host:0",
         "postgres://u:CANARY@host",
         "u:CANARY@host",
         "redis:/u:CANARY@host",
@@ -358,7 +385,7 @@ static void test_secret__is_in_no_message(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_refusal__bad_values_name_variable_value_and_range),
     KIT_TEST(test_refusal__two_that_exclude_each_other),
-    KIT_TEST(test_refusal__schemes_that_are_not_built_are_never_plain_text),
+    KIT_TEST(test_refusal__tls_and_plain_text_at_once),
     KIT_TEST(test_refusal__bad_fields_name_the_field),
     KIT_TEST(test_refusal__every_text_has_its_limit),
     KIT_TEST(test_refusal__a_value_over_4_kib_is_refused_unread),

@@ -229,7 +229,7 @@ static void test_credentials__one_source_each(void **state)
         const struct faci_settings *s = &config->choices[0];
         char got[128];
         (void)snprintf(got, sizeof(got), "%s %s %s", s->username != NULL ? s->username : "-",
-                       s->password != NULL ? s->password : "-",
+                       s->password != NULL ? faci_secret_reveal(s->password) : "-",
                        s->password_file != NULL ? s->password_file : "-");
         assert_string_equal(got, k_cases[i].want);
         faci_config_free(config);

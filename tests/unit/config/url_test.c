@@ -96,7 +96,7 @@ static const struct {
     {"", "no scheme"}, {"redis", "no scheme"}, {"localhost:6379", "no scheme"},
     {"://h", "no scheme"}, {"redis:h", "no scheme"}, {"redis:/h", "no scheme"},
     {"r_s://h", "no scheme"}, {"mysql://h", "\"mysql\" is unknown"},
-    {"tcp://h", "redis://, valkey://, unix:// or memory://"}, {"redi://h", "unknown"},
+    {"tcp://h", "redis://, rediss://, valkey://, valkeys://, https://, unix:// or memory://"}, {"redi://h", "unknown"},
     {"redis+ssl://h", "unknown"},
     {"redis://", "host"}, {"redis://:1", "host"}, {"redis:///1", "host"}, {"redis://?", "host"},
     {"redis://u:p@", "host"}, {"redis://u:p@:1", "host"}, {"redis://h%41", "host"},

@@ -167,11 +167,13 @@ static void test_conn__password_does_not_stay_in_its_memory(void **state)
     (void)state;
     struct rig rig;
     rig_begin_fn(&rig, rig_echo, NULL);
-    rig.config.password = "a-rare-pass-word";
+    struct faci_secret *password = faci_secret_new("a-rare-pass-word", 16);
+    rig.config.password = password;
     struct faci_conn *conn = rig_connect(&rig);
     assert_non_null(conn->tx.data);
     assert_null(memmem(conn->tx.data, conn->tx.cap, "rare", 4));
     faci_conn_free(conn);
+    faci_secret_free(password);
     rig_end(&rig);
 }
 

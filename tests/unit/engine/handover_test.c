@@ -205,6 +205,11 @@ void faci_stream_fini(struct faci_stream *stream)
     (void)stream;
 }
 
+void faci_stream_abandon(struct faci_stream *stream)
+{
+    (void)stream;
+}
+
 void faci_stream_shut(struct faci_stream *stream)
 {
     (void)stream;
