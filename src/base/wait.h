@@ -26,6 +26,9 @@ static inline uint32_t faci_wait_look(const struct faci_wait_word *word)
     return atomic_load_explicit(&word->value, memory_order_acquire);
 }
 
+/* Before any of the two below, and before a fork watch whose locks are held while they are called. */
+void faci_wait_init(void);
+
 /* Sleep while the word is as `seen`, until woken by one of `bits` or until `until_ns` (monotonic;
  * FACI_NEVER_NS: without end). Returns early at times. False when `until_ns` has passed. */
 bool faci_wait_sleep(struct faci_wait_word *word, uint32_t seen, uint32_t bits,

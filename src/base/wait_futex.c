@@ -11,6 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+void faci_wait_init(void)
+{
+}
+
 /* futex(2): with WAIT_BITSET the timeout is a moment of CLOCK_MONOTONIC, not a length of time. */
 bool faci_wait_sleep(struct faci_wait_word *word, uint32_t seen, uint32_t bits,
                      int64_t until_ns)

@@ -59,9 +59,16 @@ static void set_up(void)
     faci_fork_watch(&g_watch);
 }
 
-static struct place *place_of(const struct faci_wait_word *word)
+/* The places are watched for fork() first, so they are held last: after the locks of those who wake
+ * others while they hold them. */
+void faci_wait_init(void)
 {
     (void)pthread_once(&g_once, set_up);
+}
+
+static struct place *place_of(const struct faci_wait_word *word)
+{
+    faci_wait_init();
     return &g_places[((uintptr_t)word >> 6) % N_PLACES];
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct faci_conn *faci_conn_new(const struct faci_engine_config *config,
     }
     conn->config = config;
     conn->tally = tally;
+    conn->nonce = faci_random_seed();
     atomic_init(&conn->reauth_at_ns, FACI_NEVER_NS);
     faci_stream_init(&conn->stream);
     faci_mutex_init(&conn->lock);

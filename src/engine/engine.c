@@ -163,6 +163,19 @@ static fac_status run_alone(struct faci_engine *engine, struct faci_job *job,
     return st;
 }
 
+/* What only the server can say: it has read the command, and refused it. */
+static bool is_answer(fac_status st)
+{
+    return st == FAC_E_SERVER || st == FAC_E_AUTH || st == FAC_E_CONFIG;
+}
+
+/* Whether the server answered, be it that it does not know us: then no connection was had. */
+static bool has_answer(const struct attempt *attempt, fac_status st)
+{
+    bool is_one = st == FAC_OK || is_answer(st);
+    return (attempt->has_conn && !attempt->has_died && is_one) || st == FAC_E_AUTH;
+}
+
 static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job, int64_t now_ns,
                                int64_t deadline_ns, struct attempt *attempt, fac_error *err)
 {
@@ -185,9 +198,9 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
     attempt->is_refused = lease.is_refused;
     if (!lease.is_refused) {
         /* An error that is an answer shows that the server is there. */
-        bool is_answered = attempt->has_conn && !attempt->has_died;
         bool is_late = st == FAC_E_TIMEOUT && faci_clock_left_ns(lease.deadline_ns) == 0;
-        faci_pool_report(&engine->pool, &lease, is_answered ? FAC_OK : st, is_late, err);
+        faci_pool_report(&engine->pool, &lease, has_answer(attempt, st) ? FAC_OK : st, is_late,
+                         err);
     }
     attempt->st = st;
     return st;
@@ -217,12 +230,6 @@ static bool may_try_again(struct faci_engine *engine, const struct faci_job *job
         return false; /* a peer that answers nonsense will again */
     }
     return !attempt->has_sent || job->retry != FACI_RETRY_NEVER;
-}
-
-/* What only the server can say: it has read the command, and refused it. */
-static bool is_answer(fac_status st)
-{
-    return st == FAC_E_SERVER || st == FAC_E_AUTH || st == FAC_E_CONFIG;
 }
 
 /* What the connection knows of its end does not say whose call it ended. */
@@ -257,7 +264,7 @@ fac_status faci_engine_run(struct faci_engine *engine, struct faci_job *job,
         faci_error_clear(&why);
         fac_status st = attempt_once(engine, job, now_ns, deadline_ns, &attempt, &why);
         is_unknown = is_unknown || (attempt.has_sent && attempt.has_died && !is_answer(st));
-        if (st == FAC_OK || is_answer(st)) {
+        if (attempt.has_conn && (st == FAC_OK || is_answer(st))) {
             note_answer(engine, job, began_ns);
         }
         if (st == FAC_OK) {

@@ -185,7 +185,7 @@ static void complete(struct faci_conn *conn, struct faci_slot *slot)
         faci_conn_poison(conn, FAC_E_PROTOCOL, 0, "replies are not those of their requests");
     }
     unsigned was = atomic_exchange_explicit(&slot->state, FACI_SLOT_DONE, memory_order_acq_rel);
-    if (was == FACI_SLOT_WAITING) {
+    if (was == FACI_SLOT_WAITING && !conn->is_exclusive) {
         note_wake(conn, slot);
     } else if (was == FACI_SLOT_TOMBSTONE) {
         if (slot->command != &k_faci_check && conn->tally != NULL) {

@@ -476,6 +476,7 @@ void faci_mux_begin(struct faci_conn *conn, int64_t now_ns)
     faci_line_trim(&conn->line);
     conn->n_answered = conn->n_done;
     conn->timed_seq = 0;
+    conn->wakes.n = 0;
     conn->newest = NULL;
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_relaxed);

@@ -236,6 +236,7 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
             return st;
         }
     }
+    faci_wait_init();
     faci_mutex_init(&pool->lock);
     faci_gate_init(&pool->gate,
                    config->reconnect_max_ms > 0 ? config->reconnect_max_ms
@@ -408,12 +409,26 @@ static void report_success(struct faci_pool *pool, const struct faci_lease *leas
     faci_mutex_unlock(&pool->lock);
 }
 
+/* It ended for a reason of ours, which says nothing of the server. */
+static void report_nothing(struct faci_pool *pool, const struct faci_lease *lease)
+{
+    faci_mutex_lock(&pool->lock);
+    if (lease->is_probe && pool->breaker.state == FACI_BREAKER_PROBING) {
+        faci_breaker_abandon(&pool->breaker);
+    }
+    faci_mutex_unlock(&pool->lock);
+}
+
 void faci_pool_report(struct faci_pool *pool, const struct faci_lease *lease, fac_status st,
                       bool is_late, const fac_error *why)
 {
     bool is_fault = st == FAC_E_UNAVAILABLE || st == FAC_E_TIMEOUT || st == FAC_E_PROTOCOL;
-    if (!is_fault) {
+    if (st == FAC_OK) {
         report_success(pool, lease);
+        return;
+    }
+    if (!is_fault) {
+        report_nothing(pool, lease);
         return;
     }
     int64_t now_ns = faci_clock_now_ns();

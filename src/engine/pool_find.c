@@ -301,6 +301,9 @@ static enum found find_lane_locked(struct faci_pool *pool, const struct faci_lea
     if (best != NULL) {
         return enter_lane_locked(pool, best, lease, out);
     }
+    if (*ended != NULL) {
+        return FOUND_AGAIN; /* it is freed before anybody sleeps */
+    }
     return wait_locked(pool, lease, false, out, err);
 }
 
@@ -426,6 +429,9 @@ static fac_status obtain(struct faci_pool *pool, struct faci_lease *lease, bool 
         faci_error_clear(&why);
         struct faci_conn *conn = NULL;
         lease->now_ns = is_first ? lease->now_ns : faci_clock_now_ns(); /* it may have waited */
+        if (!is_first && lease->now_ns >= lease->deadline_ns) {
+            return faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free in time");
+        }
         *out_found = look(pool, lease, is_exclusive, &conn, &why);
         lease->conn = conn;
         switch (*out_found) {

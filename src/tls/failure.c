@@ -91,6 +91,10 @@ fac_status faci_tls_failure(const struct faci_tls_session *session, fac_error *e
     if (is_no_tls(session)) {
         return faci_fail(err, FAC_E_PROTOCOL, 0, "the server does not speak TLS on this port");
     }
+    if (reason == SSL_R_TLSV1_ALERT_DECODE_ERROR) {
+        /* What a server says that got a message in part: the way to it broke in the middle. */
+        return faci_fail(err, FAC_E_UNAVAILABLE, 0, "the connection was lost (%s)", text);
+    }
     bool is_denied = reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && session->was_asked;
     if (is_denied || reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED) {
         return faci_fail(

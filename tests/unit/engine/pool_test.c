@@ -402,6 +402,36 @@ static void test_pool__close_wakes_everybody(void **state)
 
 /* --- Idle connections ----------------------------------------------------------------------- */
 
+/* A call that ended for a reason of ours says nothing of the server; an answer does. */
+static void test_pool__only_an_answer_ends_the_breakers_trouble(void **state)
+{
+    (void)state;
+    static const fac_status k_ours[] = {FAC_E_BUSY, FAC_E_NOMEM, FAC_E_CONFIG, FAC_E_CLOSED};
+    struct scene scene;
+    begin(&scene, rig_echo, NULL, 2);
+    const struct faci_breaker_config config = {
+        .is_on = true, .open_ms = 1000, .open_cap_ms = 5000};
+    struct faci_breaker *breaker = &scene.pool.breaker;
+    faci_breaker_init(breaker, &config, 1);
+    fac_error err;
+    (void)faci_fail(&err, FAC_E_UNAVAILABLE, 0, "it died");
+    int64_t now_ns = faci_clock_now_ns();
+    for (int i = 0; i < 3; i++) {
+        faci_breaker_event(breaker, now_ns, &err);
+    }
+    struct faci_lease lease = {.now_ns = now_ns, .began_ns = now_ns};
+    for (size_t i = 0; i <= KIT_COUNT(k_ours); i++) {
+        int64_t later_ns = faci_clock_after_ms(now_ns, 60000);
+        assert_true(faci_breaker_enter(breaker, later_ns, &lease.is_probe, &err));
+        assert_true(lease.is_probe);
+        bool is_answer = i == KIT_COUNT(k_ours);
+        faci_pool_report(&scene.pool, &lease, is_answer ? FAC_OK : k_ours[i], false, &err);
+        assert_int_equal(breaker->state, is_answer ? FACI_BREAKER_CLOSED : FACI_BREAKER_OPEN);
+        assert_int_equal(atomic_load(&scene.pool.n_worked), is_answer ? 1 : 0);
+    }
+    end(&scene);
+}
+
 /* What a caller waited for a connection is not what the server took: the clock is read again. */
 static void test_pool__the_time_is_that_of_the_connection(void **state)
 {
@@ -478,6 +508,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_pool__waits_no_longer_than_its_deadline),
     KIT_TEST(test_pool__waiters_are_told_when_the_server_goes_down),
     KIT_TEST(test_pool__close_wakes_everybody),
+    KIT_TEST(test_pool__only_an_answer_ends_the_breakers_trouble),
     KIT_TEST(test_pool__the_time_is_that_of_the_connection),
     KIT_TEST(test_pool__looks_at_what_was_idle_for_long),
 };
