@@ -169,11 +169,11 @@ static bool is_answer(fac_status st)
     return st == FAC_E_SERVER || st == FAC_E_AUTH || st == FAC_E_CONFIG;
 }
 
-/* Whether the server answered, be it that it does not know us: then no connection was had. */
+/* Whether the server answered now: the same statuses come from a password file that cannot be read,
+ * and from what was refused before. */
 static bool has_answer(const struct attempt *attempt, fac_status st)
 {
-    bool is_one = st == FAC_OK || is_answer(st);
-    return (attempt->has_conn && !attempt->has_died && is_one) || st == FAC_E_AUTH;
+    return attempt->has_conn && !attempt->has_died && (st == FAC_OK || is_answer(st));
 }
 
 static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job, int64_t now_ns,

@@ -348,27 +348,6 @@ static enum found find_alone_locked(struct faci_pool *pool, const struct faci_le
 
 /* --- A caller's way ------------------------------------------------------------------------- */
 
-static fac_status enter_breaker(struct faci_pool *pool, struct faci_lease *lease,
-                                fac_error *err)
-{
-    if (!pool->config->has_breaker) {
-        return FAC_OK;
-    }
-    faci_mutex_lock(&pool->lock);
-    bool may_enter = pool->is_closed ||
-                     faci_breaker_enter(&pool->breaker, lease->now_ns, &lease->is_probe, err);
-    if (lease->is_probe) {
-        faci_gate_hurry(&pool->gate, lease->now_ns); /* one pause is enough */
-    }
-    faci_mutex_unlock(&pool->lock);
-    lease->is_refused = !may_enter;
-    if (lease->is_probe) {
-        int64_t cap_ns = faci_clock_after_ms(lease->now_ns, FACI_BREAKER_PROBE_MS);
-        lease->deadline_ns = cap_ns < lease->deadline_ns ? cap_ns : lease->deadline_ns;
-    }
-    return may_enter ? FAC_OK : FAC_E_UNAVAILABLE;
-}
-
 /* One look, for whatever it is: FOUND_AGAIN is for the next round. */
 static enum found look(struct faci_pool *pool, struct faci_lease *lease, bool is_exclusive,
                        struct faci_conn **out, fac_error *why)
@@ -420,6 +399,14 @@ static fac_status check_time(struct faci_pool *pool, const struct faci_lease *le
     return faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free in time");
 }
 
+/* Who was woken to look, and cannot: the next one does. */
+static void pass_on(struct faci_pool *pool)
+{
+    faci_mutex_lock(&pool->lock);
+    faci_queue_wake_one(&pool->queue);
+    faci_mutex_unlock(&pool->lock);
+}
+
 /* A connection that is ready and this caller's, or, with FOUND_LANE, a part in one. */
 static fac_status obtain(struct faci_pool *pool, struct faci_lease *lease, bool is_exclusive,
                          enum found *out_found, fac_error *err)
@@ -430,6 +417,7 @@ static fac_status obtain(struct faci_pool *pool, struct faci_lease *lease, bool 
         struct faci_conn *conn = NULL;
         lease->now_ns = is_first ? lease->now_ns : faci_clock_now_ns(); /* it may have waited */
         if (!is_first && lease->now_ns >= lease->deadline_ns) {
+            pass_on(pool);
             return faci_fail(err, FAC_E_TIMEOUT, 0, "no connection became free in time");
         }
         *out_found = look(pool, lease, is_exclusive, &conn, &why);
@@ -462,7 +450,7 @@ static fac_status obtain(struct faci_pool *pool, struct faci_lease *lease, bool 
 
 fac_status faci_pool_join(struct faci_pool *pool, struct faci_lease *lease, fac_error *err)
 {
-    fac_status st = enter_breaker(pool, lease, err);
+    fac_status st = faci_pool_enter_breaker(pool, lease, err);
     enum found found = FOUND_NONE;
     if (st == FAC_OK) {
         st = obtain(pool, lease, false, &found, err);
@@ -479,7 +467,7 @@ fac_status faci_pool_join(struct faci_pool *pool, struct faci_lease *lease, fac_
 
 fac_status faci_pool_checkout(struct faci_pool *pool, struct faci_lease *lease, fac_error *err)
 {
-    fac_status st = enter_breaker(pool, lease, err);
+    fac_status st = faci_pool_enter_breaker(pool, lease, err);
     enum found found = FOUND_NONE;
     if (st == FAC_OK) {
         st = obtain(pool, lease, true, &found, err);

@@ -39,4 +39,8 @@ void faci_pool_put_on(struct faci_conn *conn, struct faci_conn **list);
 
 void faci_pool_free_list(struct faci_conn *conn);
 
+/* FAC_OK: go on, as the probe at times; FAC_E_UNAVAILABLE: the breaker is open. */
+fac_status faci_pool_enter_breaker(struct faci_pool *pool, struct faci_lease *lease,
+                                   fac_error *err);
+
 #endif

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/pool_report.c — how calls ended, as the breaker is told. */
+/* engine/pool_report.c — what the breaker says of a call, and is told of its end. */
 #include "base/clock.h"
 #include "engine/pool.h"
+#include "engine/pool_lists.h"
 
 enum {
     NOTE_EVERY_MS = 1000, /* successes are told to the breaker */
 };
+
+fac_status faci_pool_enter_breaker(struct faci_pool *pool, struct faci_lease *lease,
+                                   fac_error *err)
+{
+    if (!pool->config->has_breaker) {
+        return FAC_OK;
+    }
+    faci_mutex_lock(&pool->lock);
+    bool may_enter = pool->is_closed ||
+                     faci_breaker_enter(&pool->breaker, lease->now_ns, &lease->is_probe, err);
+    if (lease->is_probe) {
+        faci_gate_hurry(&pool->gate, lease->now_ns); /* one pause is enough */
+    }
+    faci_mutex_unlock(&pool->lock);
+    lease->is_refused = !may_enter;
+    if (lease->is_probe) {
+        int64_t cap_ns = faci_clock_after_ms(lease->now_ns, FACI_BREAKER_PROBE_MS);
+        lease->deadline_ns = cap_ns < lease->deadline_ns ? cap_ns : lease->deadline_ns;
+    }
+    return may_enter ? FAC_OK : FAC_E_UNAVAILABLE;
+}
 
 static void note_calls_locked(struct faci_pool *pool, int64_t now_ns, uint64_t n_failed)
     FACI_REQUIRES(&pool->lock)

@@ -14,7 +14,8 @@
 enum {
     THREADS = 64,
     CONNECTIONS = 4,
-    REPLY_BYTES = 1000, /* of the usual traffic, on the mean, as TLS carries them */
+    REPLY_BYTES = 1000,       /* of the usual traffic, on the mean, as TLS carries them */
+    HANDSHAKES_BYTES = 16384, /* of TLS, several: most of them must get through */
     SHORT_OPS = 24000,
     BATCH = 8,          /* items of one call that can be sent again */
     TIMEOUT_MS = 30000, /* a busy machine is no failure */
@@ -61,7 +62,8 @@ static struct kit_proxy *start_proxy(const struct row_round *round)
         uint64_t bytes = replies_a_death(round) * REPLY_BYTES;
         for (size_t i = 0; i < 2; i++) {
             options.faults.flow[i].cut = KIT_CUT_ANY;
-            options.faults.flow[i].cut_mean = traits->has_deadlines ? 2 * bytes : bytes / 4;
+            uint64_t mean = traits->has_deadlines ? 2 * bytes : bytes / 4;
+            options.faults.flow[i].cut_mean = mean > HANDSHAKES_BYTES ? mean : HANDSHAKES_BYTES;
         }
     } else if (traits->replies_a_death > 0) {
         options.faults.reply_cut = KIT_CUT_ANY;

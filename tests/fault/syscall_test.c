@@ -380,9 +380,6 @@ static rlim_t address_space_bytes(void)
 static void test_resources__no_address_space(void **state)
 {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* their shadow takes all of it */
-#endif
     enum {
         HUGE_BYTES = 16 * 1024 * 1024
     };
