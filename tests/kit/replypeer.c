@@ -188,7 +188,9 @@ static bool answer_all(struct kit_replypeer *peer, struct conn *conn)
         }
     }
     conn->in_len -= used;
-    memmove(conn->in, conn->in + used, conn->in_len);
+    if (used > 0) { /* nothing may have come yet, and no buffer be there */
+        memmove(conn->in, conn->in + used, conn->in_len);
+    }
     return is_good;
 }
 
