@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* store/index.h — from a hash to the records that may have it, and to whether such a one was there
+ * lately. Takes no lock: the shard's is held. Inside of src/store only.
+ *
+ *   buckets:  [link] [link] [link] …     one chain each, through the records themselves
+ *   link:     8 bits of the hash | 24 bits: the record's number
+ *   ghosts:   of 8 buckets the last 4 that left small, 16 bits of hash each, the newest lowest */
+#ifndef FACI_STORE_INDEX_H
+#define FACI_STORE_INDEX_H
+
+#include "store/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    FACI_SEGMENT_BUCKETS = 256,
+    FACI_GHOST_BUCKETS = 8,
+};
+
+/* The end of a chain. No record's number is as high. */
+#define FACI_NO_LINK UINT32_MAX
+
+struct faci_index_segment {
+    uint32_t heads[FACI_SEGMENT_BUCKETS];
+    uint64_t ghosts[FACI_SEGMENT_BUCKETS / FACI_GHOST_BUCKETS];
+};
+
+/* All zero: no bucket, no memory. */
+struct faci_index {
+    struct faci_index_segment **segments;
+    uint32_t n_slots; /* of `segments` */
+    uint32_t n_buckets;
+    uint64_t bytes; /* of all of it */
+};
+
+/* The parts of a hash. The shard is chosen by bits above these. */
+static inline uint32_t faci_link_to(uint64_t hash, uint32_t number)
+{
+    return (uint32_t)(hash >> 32) << 24 | number;
+}
+
+static inline uint32_t faci_link_number(uint32_t link)
+{
+    return link & 0xffffff;
+}
+
+static inline bool faci_link_fits(uint32_t link, uint64_t hash)
+{
+    return link >> 24 == ((uint32_t)(hash >> 32) & 0xff);
+}
+
+/* Buckets 0 to n-1 exist. A hash whose low bits name one that does not yet exist lives in the one
+ * that will be split to make it: the same number without its top bit. */
+static inline uint32_t faci_bucket_of(const struct faci_index *index, uint64_t hash)
+{
+    uint32_t mask = UINT32_MAX >> __builtin_clz(index->n_buckets - 1);
+    uint32_t bucket = (uint32_t)hash & mask;
+    return bucket < index->n_buckets ? bucket : bucket & mask >> 1;
+}
+
+/* `bucket` exists. */
+static inline uint32_t *faci_bucket_at(const struct faci_index *index, uint32_t bucket)
+{
+    return &index->segments[bucket / FACI_SEGMENT_BUCKETS]
+                ->heads[bucket % FACI_SEGMENT_BUCKETS];
+}
+
+/* Memory for the buckets behind the last ones. `max_bytes` is the most that the index may take.
+ * False: no memory, or too large; nothing changed. */
+bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc,
+                            uint64_t max_bytes);
+
+/* Gives the last segment back, whose buckets are not used any more. */
+void faci_index_drop_segment(struct faci_index *index, const fac_allocator *alloc);
+
+void faci_index_fini(struct faci_index *index, const fac_allocator *alloc);
+
+/* Remember that a record of this hash left. */
+void faci_ghost_add(struct faci_index *index, uint64_t hash);
+
+/* Whether one did lately; forgets it. */
+bool faci_ghost_take(struct faci_index *index, uint64_t hash);
+
+#endif
