@@ -114,7 +114,7 @@ void faci_shard_init(struct faci_shard *shard, const struct faci_shard_env *env,
     shard->env = env;
     faci_table_init(&shard->table);
     faci_shard_set_limits(shard, budget_bytes);
-    faci_mutex_init(&shard->lock);
+    faci_mutex_init_brief(&shard->lock);
 }
 
 void faci_shard_fini(struct faci_shard *shard)
@@ -227,10 +227,19 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
     if (table->index.n_buckets == 0) {
         return false;
     }
-    uint32_t link = *faci_bucket_at(&table->index, faci_bucket_of(&table->index, hash));
+    uint32_t *head = faci_bucket_at(&table->index, faci_bucket_of(&table->index, hash));
+    struct faci_record *before = NULL;
+    uint32_t link = *head;
     while (link != FACI_NO_LINK) {
         struct faci_record *record = faci_record_at(&table->pages, faci_link_number(link));
+        __builtin_prefetch((const unsigned char *)record + 64);
+        __builtin_prefetch((const unsigned char *)record + 128);
         if (faci_link_fits(link, hash) && faci_record_has_key(record, key)) {
+            if (before != NULL) {
+                before->next = record->next;
+                record->next = *head;
+                *head = link;
+            }
             *out = (struct faci_spot){hash, faci_link_number(link), record};
             if (faci_shard_has_expired(op, record)) {
                 faci_shard_remove_locked(shard, op, out, FACI_GONE_EXPIRED);
@@ -238,6 +247,7 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
             }
             return true;
         }
+        before = record;
         link = record->next;
     }
     return false;
