@@ -89,8 +89,8 @@ static bool find_oldest(const struct faci_shard *shard, enum faci_queue_name nam
     return is_found;
 }
 
-/* One record moves, or leaves. There is one beside `keep`. */
-static void shorten(struct faci_shard *shard, struct faci_shard_op *op,
+/* One record moves, or leaves. False: there is none beside `keep`. */
+static bool shorten(struct faci_shard *shard, struct faci_shard_op *op,
                     const struct faci_record *keep, unsigned *n_spared)
     FACI_REQUIRES(&shard->lock)
 {
@@ -98,8 +98,9 @@ static void shorten(struct faci_shard *shard, struct faci_shard_op *op,
     struct faci_spot spot = {0};
     if (!find_oldest(shard, name, keep, &spot)) {
         name = name == FACI_QUEUE_SMALL ? FACI_QUEUE_MAIN : FACI_QUEUE_SMALL;
-        bool is_found = find_oldest(shard, name, keep, &spot);
-        faci_check(is_found);
+        if (!find_oldest(shard, name, keep, &spot)) {
+            return false;
+        }
     }
     if (faci_shard_has_expired(op, spot.record)) {
         faci_shard_remove_locked(shard, op, &spot, FACI_GONE_EXPIRED);
@@ -110,14 +111,17 @@ static void shorten(struct faci_shard *shard, struct faci_shard_op *op,
         faci_shard_remove_locked(shard, op, &spot, FACI_GONE_EVICTED);
         *n_spared = 0;
     }
+    return true;
 }
 
 void faci_shard_make_room_locked(struct faci_shard *shard, struct faci_shard_op *op,
                                  const struct faci_record *keep)
 {
     unsigned n_spared = 0;
-    while (faci_shard_bytes_locked(shard) > shard->budget_bytes) {
-        shorten(shard, op, keep, &n_spared);
+    bool has_more = true;
+    while (has_more && faci_shard_bytes_locked(shard) > shard->budget_bytes) {
+        has_more = shorten(shard, op, keep, &n_spared);
+        faci_assert(has_more); /* what may be held fits into an empty shard */
     }
 }
 
@@ -125,9 +129,9 @@ void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op
                                   uint64_t budget_bytes)
 {
     faci_shard_set_limits(shard, budget_bytes);
-    while (shard->table.n_entries > 0 && faci_shard_bytes_locked(shard) > budget_bytes) {
-        unsigned n_spared = 0;
-        shorten(shard, op, NULL, &n_spared);
+    unsigned n_spared = 0;
+    while (faci_shard_bytes_locked(shard) > budget_bytes &&
+           shorten(shard, op, NULL, &n_spared)) {
         faci_shard_shrink_index_locked(shard);
     }
     faci_shard_shrink_index_locked(shard);

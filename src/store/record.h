@@ -12,6 +12,7 @@
 #ifndef FACI_STORE_RECORD_H
 #define FACI_STORE_RECORD_H
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/value.h"
@@ -94,6 +95,7 @@ static inline struct faci_record *faci_record_new(const fac_allocator *alloc,
                                                   const struct faci_key *key, size_t value_len)
 {
     size_t key_len = faci_key_len(key);
+    faci_check(key_len > 0 && key_len <= FACI_RECORD_KEY_MAX_BYTES);
     fac_value *value = faci_value_new_carrying(alloc, value_len,
                                                FACI_RECORD_BACK_BYTES + key_len);
     if (value == NULL) {

@@ -23,7 +23,6 @@ enum {
     INDEX_SHARE = 8,  /* of the budget, at most, for the index */
     GROW_RECORDS = 5, /* more records than this */
     GROW_BUCKETS = 4, /* for so many buckets: one more */
-    SHRINK_BUCKETS = 2,
     SPARSE = FACI_PAGE_PLACES / 4,
 };
 
@@ -200,7 +199,7 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
     struct faci_index *index = &shard->table.index;
     const uint32_t before = index->n_buckets;
     while (index->n_buckets > FACI_SEGMENT_BUCKETS &&
-           shard->table.n_entries * SHRINK_BUCKETS < index->n_buckets) {
+           shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS) {
         uint32_t last = --index->n_buckets;
         uint32_t *link = faci_bucket_at(index,
                                         last - ((uint32_t)1 << (31 - __builtin_clz(last))));
@@ -268,6 +267,7 @@ bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op
                                                                      : FACI_QUEUE_SMALL;
     uint32_t number = 0;
     if (!faci_pages_push(&table->pages, alloc, name, record, &number)) {
+        faci_shard_make_room_locked(shard, op, NULL); /* a longer array may have come before */
         return false;
     }
     uint32_t *head = faci_bucket_at(&table->index, faci_bucket_of(&table->index, hash));
