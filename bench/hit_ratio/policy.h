@@ -22,7 +22,8 @@ extern const struct policy k_lru;
 extern const struct policy k_sieve;
 extern const struct policy k_s3_fifo;
 extern const struct policy k_w_tinylfu;
-extern const struct policy k_store;
+extern const struct policy k_ours;  /* S3-FIFO with the store's numbers, on objects */
+extern const struct policy k_store; /* the store itself, through fac_cache, on bytes */
 extern const struct policy k_belady;
 
 /* --- What several of them are built from ---------------------------------------------------- */

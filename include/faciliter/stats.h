@@ -50,7 +50,7 @@ typedef struct fac_stats {
 
     uint64_t
         memory_entries;    /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
-    uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything, index included. */
+    uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything: index and malloc's own share too. */
     uint64_t memory_evicted; /**< FAC_MEMORY: entries that made room for others. */
     uint64_t memory_expired; /**< FAC_MEMORY: entries reclaimed after their time to live. */
 
@@ -75,6 +75,9 @@ typedef struct fac_stats {
     uint64_t latency_p99_us;  /**< 99 % took no longer. */
     uint64_t latency_p999_us; /**< 99.9 % took no longer. */
     uint64_t latency_max_us;  /**< The longest. */
+
+    uint64_t memory_replaced; /**< FAC_MEMORY: values that a newer one of their key replaced. */
+    uint64_t memory_budget;   /**< FAC_MEMORY: the most that memory_bytes may be, now. */
 } fac_stats;
 
 /** What answers behind a cache. */

@@ -185,6 +185,8 @@ static const size_t k_stats_ends[] = {
     END_OF(fac_stats, latency_p99_us),
     END_OF(fac_stats, latency_p999_us),
     END_OF(fac_stats, latency_max_us),
+    END_OF(fac_stats, memory_replaced),
+    END_OF(fac_stats, memory_budget),
 };
 
 static void hit_once(fac_cache *cache)
