@@ -176,7 +176,9 @@ static bool s3_use(void *opened, uint32_t key, size_t at)
     (void)at;
     struct state *state = opened;
     if (state->place[key] == SMALL || state->place[key] == MAIN) {
-        state->n_hits[key] += state->n_hits[key] < 3;
+        if (state->n_hits[key] < 3) {
+            state->n_hits[key]++;
+        }
         return true;
     }
     while (state->small.n + state->main.n >= state->cap) {
