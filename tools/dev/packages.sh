@@ -14,7 +14,7 @@ PACKAGES_PLANTED=("${PACKAGES_TEST[@]}" patch)
 PACKAGES_CLANG=(clang libclang-rt-dev)
 PACKAGES_FUZZ=("${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}")
 PACKAGES_LINT=("${PACKAGES_TEST[@]}" clang clang-format clang-tidy cppcheck shellcheck)
-PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" pkg-config libhiredis-dev)
+PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" pkg-config libhiredis-dev libglib2.0-dev libmemcached-dev memcached)
 PACKAGES_FRESH=(debootstrap git)
 
 is_installed() {
