@@ -5,8 +5,8 @@
  *
  * Linear hashing (Litwin 1980): one bucket more splits one other, so no insert pays for a whole
  * rehash, and the index fits the number of entries at any time. Segments never move; only the
- * directory is copied when it doubles, 8 bytes for each 256 buckets. What fills a new bucket is the
- * shard's business: the records hold the keys that tell.
+ * directory is copied when it doubles. What fills a new bucket is the shard's business: the records
+ * hold the keys that tell.
  *
  * Ghosts lie beside the buckets of their hash, so their number follows that of the entries: one for
  * two buckets, of 16 bits, which takes a byte an entry. A split leaves them where they are. They
@@ -14,28 +14,28 @@
  * but a record's place in line. */
 #include "store/index.h"
 
-#include "base/assert.h"
-
 enum {
     FIRST_SLOTS = 4,
     GHOST_BITS = 16,
-    /* A bucket's number is told by the low 32 bits of a hash. */
-    MAX_SEGMENTS = 1 << 23,
 };
+
+static size_t segment_bytes(uint32_t n_buckets)
+{
+    return n_buckets * sizeof(uint32_t) + n_buckets / FACI_GHOST_BUCKETS * sizeof(uint64_t);
+}
 
 static bool add_slots(struct faci_index *index, const fac_allocator *alloc)
 {
     uint32_t n_slots = index->n_slots > 0 ? index->n_slots * 2 : FIRST_SLOTS;
-    struct faci_index_segment **slots = faci_mem_zalloc(
-        alloc, n_slots * sizeof(struct faci_index_segment *));
+    uint32_t **slots = faci_mem_zalloc(alloc, n_slots * sizeof(uint32_t *));
     if (slots == NULL) {
         return false;
     }
-    index->bytes += faci_mem_footprint(alloc, slots, n_slots * sizeof(*slots));
+    index->bytes += faci_mem_footprint(alloc, slots, n_slots * sizeof(uint32_t *));
     if (index->n_slots > 0) {
-        memcpy(slots, index->segments, index->n_slots * sizeof(*slots));
+        memcpy(slots, index->segments, index->n_slots * sizeof(uint32_t *));
         index->bytes -= faci_mem_footprint(alloc, index->segments,
-                                           index->n_slots * sizeof(*slots));
+                                           index->n_slots * sizeof(uint32_t *));
     }
     faci_mem_free(alloc, index->segments);
     index->segments = slots;
@@ -46,39 +46,43 @@ static bool add_slots(struct faci_index *index, const fac_allocator *alloc)
 bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc,
                             uint64_t max_bytes)
 {
-    uint32_t n_segments = index->n_buckets / FACI_SEGMENT_BUCKETS;
-    uint64_t more = sizeof(struct faci_index_segment);
-    if (n_segments == index->n_slots) {
-        more += index->n_slots * sizeof(*index->segments);
+    struct faci_bucket_place place = faci_bucket_place(index->n_buckets);
+    if (place.offset != 0) {
+        return true;
+    }
+    uint64_t more = segment_bytes(place.n_buckets);
+    if (place.segment == index->n_slots) {
+        more += index->n_slots * sizeof(uint32_t *);
     }
     /* The first one always: an entry is at least as large. */
-    if (n_segments == MAX_SEGMENTS || (n_segments > 0 && index->bytes + more > max_bytes)) {
+    if (place.segment > 0 && index->bytes + more > max_bytes) {
         return false;
     }
-    struct faci_index_segment *segment = faci_mem_zalloc(alloc, sizeof(*segment));
+    uint32_t *segment = faci_mem_zalloc(alloc, segment_bytes(place.n_buckets));
     if (segment == NULL) {
         return false;
     }
-    if (n_segments == index->n_slots && !add_slots(index, alloc)) {
+    if (place.segment == index->n_slots && !add_slots(index, alloc)) {
         faci_mem_free(alloc, segment);
         return false;
     }
-    for (int i = 0; i < FACI_SEGMENT_BUCKETS; i++) {
-        segment->heads[i] = FACI_NO_LINK;
+    for (uint32_t i = 0; i < place.n_buckets; i++) {
+        segment[i] = FACI_NO_LINK;
     }
-    index->segments[n_segments] = segment;
-    index->bytes += faci_mem_footprint(alloc, segment, sizeof(*segment));
+    index->segments[place.segment] = segment;
+    index->bytes += faci_mem_footprint(alloc, segment, segment_bytes(place.n_buckets));
     return true;
 }
 
 void faci_index_drop_segment(struct faci_index *index, const fac_allocator *alloc)
 {
-    uint32_t last = index->n_buckets / FACI_SEGMENT_BUCKETS;
-    struct faci_index_segment *segment = index->segments[last];
-    faci_assert(index->n_buckets % FACI_SEGMENT_BUCKETS == 0);
-    index->bytes -= faci_mem_footprint(alloc, segment, sizeof(*segment));
-    index->segments[last] = NULL;
-    faci_mem_free(alloc, segment);
+    struct faci_bucket_place place = faci_bucket_place(index->n_buckets);
+    if (place.offset == 0) {
+        uint32_t *segment = index->segments[place.segment];
+        index->bytes -= faci_mem_footprint(alloc, segment, segment_bytes(place.n_buckets));
+        index->segments[place.segment] = NULL;
+        faci_mem_free(alloc, segment);
+    }
 }
 
 void faci_index_fini(struct faci_index *index, const fac_allocator *alloc)
@@ -94,9 +98,9 @@ void faci_index_fini(struct faci_index *index, const fac_allocator *alloc)
 
 static uint64_t *ghosts_of(const struct faci_index *index, uint64_t hash)
 {
-    uint32_t bucket = faci_bucket_of(index, hash);
-    return &index->segments[bucket / FACI_SEGMENT_BUCKETS]
-                ->ghosts[bucket % FACI_SEGMENT_BUCKETS / FACI_GHOST_BUCKETS];
+    struct faci_bucket_place place = faci_bucket_place(faci_bucket_of(index, hash));
+    uint32_t *behind = index->segments[place.segment] + place.n_buckets;
+    return (uint64_t *)(void *)behind + place.offset / FACI_GHOST_BUCKETS;
 }
 
 /* Never 0, which is no ghost. */

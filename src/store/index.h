@@ -14,22 +14,19 @@
 #include <stdint.h>
 
 enum {
-    FACI_SEGMENT_BUCKETS = 256,
+    FACI_FIRST_BUCKETS = 256, /* what a first segment has */
+    FACI_OCTAVE_SEGMENTS = 8, /* segments between one power of two and the next */
+    FACI_OCTAVES_AT = 11,     /* log2(FACI_FIRST_BUCKETS * FACI_OCTAVE_SEGMENTS) */
     FACI_GHOST_BUCKETS = 8,
 };
 
 /* The end of a chain. No record's number is as high. */
 #define FACI_NO_LINK UINT32_MAX
 
-struct faci_index_segment {
-    uint32_t heads[FACI_SEGMENT_BUCKETS];
-    uint64_t ghosts[FACI_SEGMENT_BUCKETS / FACI_GHOST_BUCKETS];
-};
-
 /* All zero: no bucket, no memory. */
 struct faci_index {
-    struct faci_index_segment **segments;
-    uint32_t n_slots; /* of `segments` */
+    uint32_t **segments; /* the heads of a segment's buckets, and behind them its ghosts */
+    uint32_t n_slots;    /* of `segments` */
     uint32_t n_buckets;
     uint64_t bytes; /* of all of it */
 };
@@ -59,19 +56,40 @@ static inline uint32_t faci_bucket_of(const struct faci_index *index, uint64_t h
     return bucket < index->n_buckets ? bucket : bucket & mask >> 1;
 }
 
+/* Where a bucket is: segments are of equal size up to the first power of two that has eight of
+ * them; from there on each further power is divided into eight. So an index lies in few and large
+ * pieces, which the processor's address caches reward, and is a ninth too large at most. */
+struct faci_bucket_place {
+    uint32_t segment;
+    uint32_t offset;
+    uint32_t n_buckets; /* of the segment */
+};
+
+static inline struct faci_bucket_place faci_bucket_place(uint32_t bucket)
+{
+    uint32_t n_buckets = FACI_FIRST_BUCKETS;
+    uint32_t segment = bucket / FACI_FIRST_BUCKETS;
+    if (bucket >> FACI_OCTAVES_AT != 0) {
+        uint32_t octave = 31 - (uint32_t)__builtin_clz(bucket) - FACI_OCTAVES_AT;
+        n_buckets <<= octave;
+        segment = bucket / n_buckets + octave * FACI_OCTAVE_SEGMENTS;
+    }
+    return (struct faci_bucket_place){segment, bucket & (n_buckets - 1), n_buckets};
+}
+
 /* `bucket` exists. */
 static inline uint32_t *faci_bucket_at(const struct faci_index *index, uint32_t bucket)
 {
-    return &index->segments[bucket / FACI_SEGMENT_BUCKETS]
-                ->heads[bucket % FACI_SEGMENT_BUCKETS];
+    struct faci_bucket_place place = faci_bucket_place(bucket);
+    return &index->segments[place.segment][place.offset];
 }
 
-/* Memory for the buckets behind the last ones. `max_bytes` is the most that the index may take.
+/* Memory for the bucket behind the last one, if it begins a segment. `max_bytes` is the most that the index may take.
  * False: no memory, or too large; nothing changed. */
 bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc,
                             uint64_t max_bytes);
 
-/* Gives the last segment back, whose buckets are not used any more. */
+/* Gives the segment back that begins with bucket number n_buckets, if one does. */
 void faci_index_drop_segment(struct faci_index *index, const fac_allocator *alloc);
 
 void faci_index_fini(struct faci_index *index, const fac_allocator *alloc);

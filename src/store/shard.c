@@ -187,8 +187,7 @@ static void grow_index(struct faci_shard *shard)
 {
     struct faci_index *index = &shard->table.index;
     uint32_t added = index->n_buckets;
-    if (added % FACI_SEGMENT_BUCKETS != 0 ||
-        faci_index_add_segment(index, shard->env->alloc, shard->max_index_bytes)) {
+    if (faci_index_add_segment(index, shard->env->alloc, shard->max_index_bytes)) {
         split(shard, added - ((uint32_t)1 << (31 - __builtin_clz(added))), added);
         index->n_buckets++;
     }
@@ -198,7 +197,7 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
 {
     struct faci_index *index = &shard->table.index;
     const uint32_t before = index->n_buckets;
-    while (index->n_buckets > FACI_SEGMENT_BUCKETS &&
+    while (index->n_buckets > FACI_FIRST_BUCKETS &&
            shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS) {
         uint32_t last = --index->n_buckets;
         uint32_t *link = faci_bucket_at(index,
@@ -207,9 +206,7 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
             link = &faci_record_at(&shard->table.pages, faci_link_number(*link))->next;
         }
         *link = *faci_bucket_at(index, last);
-        if (last % FACI_SEGMENT_BUCKETS == 0) {
-            faci_index_drop_segment(index, shard->env->alloc);
-        }
+        faci_index_drop_segment(index, shard->env->alloc);
     }
     if (shard->table.n_entries == 0) {
         faci_table_fini(&shard->table, shard->env->alloc);
@@ -261,7 +258,7 @@ bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op
         if (!faci_index_add_segment(&table->index, alloc, shard->max_index_bytes)) {
             return false;
         }
-        table->index.n_buckets = FACI_SEGMENT_BUCKETS;
+        table->index.n_buckets = FACI_FIRST_BUCKETS;
     }
     enum faci_queue_name name = faci_ghost_take(&table->index, hash) ? FACI_QUEUE_MAIN
                                                                      : FACI_QUEUE_SMALL;

@@ -245,13 +245,23 @@ static void test_near__an_index_keeps_its_limit(void **state)
     kit_memory_init(&memory);
     struct faci_index index = {0};
     size_t n = 0;
-    while (faci_index_add_segment(&index, &memory.hook, 10000)) {
-        index.n_buckets += FACI_SEGMENT_BUCKETS;
+    uint32_t before = UINT32_MAX;
+    while (faci_index_add_segment(&index, &memory.hook, 1000000)) {
+        /* Buckets lie one behind the other, and segments too. */
+        struct faci_bucket_place place = faci_bucket_place(index.n_buckets);
+        assert_true(place.segment == (before == UINT32_MAX ? 0 : before + (place.offset == 0)));
+        *faci_bucket_at(&index, index.n_buckets++) = 7;
+        before = place.segment;
         n++;
     }
-    assert_in_range(n, 6, 7);
-    assert_true(index.bytes <= 10000);
+    assert_in_range(n, 160000, 200000); /* at 5 bytes each */
+    assert_true(index.bytes <= 1000000);
     assert_int_equal(index.bytes, memory.n_bytes);
+    while (index.n_buckets > FACI_FIRST_BUCKETS) {
+        index.n_buckets--;
+        faci_index_drop_segment(&index, &memory.hook);
+    }
+    assert_int_equal(memory.n_blocks, 2); /* the directory and the first segment */
     for (uint64_t hash = 1; hash < 4; hash++) {
         faci_ghost_add(&index, hash << 32);
     }
