@@ -49,8 +49,9 @@ typedef struct fac_stats {
     uint32_t calls_waiting;    /**< Now: calls that wait for a connection. */
 
     uint64_t
-        memory_entries;    /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
-    uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything: index and malloc's own share too. */
+        memory_entries; /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
+    uint64_t
+        memory_bytes; /**< FAC_MEMORY: bytes now, of everything: index and malloc's own share too. */
     uint64_t memory_evicted; /**< FAC_MEMORY: entries that made room for others. */
     uint64_t memory_expired; /**< FAC_MEMORY: entries reclaimed after their time to live. */
 

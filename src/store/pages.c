@@ -208,8 +208,8 @@ void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_recor
     uintptr_t word = (uintptr_t)record;
     faci_check((word & FACI_USES_MAX) == 0 && word >> (FACI_PLACE_BYTES * 8 - 1) <= 1);
     word |= n_uses;
-    memcpy(faci_page_of(pages, number)->places + number % FACI_PAGE_PLACES * FACI_PLACE_BYTES,
-           &word, FACI_PLACE_BYTES);
+    memcpy(faci_page_of(pages, number)->places + faci_place_offset(number), &word,
+           FACI_PLACE_BYTES);
 }
 
 bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,

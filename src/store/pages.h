@@ -76,7 +76,8 @@ bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,
 void faci_pages_take(struct faci_pages *pages, const fac_allocator *alloc, uint32_t number);
 
 /* Frees a page whose records have moved elsewhere, places and all. */
-void faci_pages_free_page(struct faci_pages *pages, const fac_allocator *alloc, uint32_t page);
+void faci_pages_free_page(struct faci_pages *pages, const fac_allocator *alloc,
+                          uint32_t number);
 
 /* The number of the queue's oldest record. False: it is empty. */
 bool faci_pages_oldest(const struct faci_pages *pages, enum faci_queue_name queue,
@@ -103,11 +104,15 @@ static inline struct faci_page *faci_page_of(const struct faci_pages *pages, uin
     return pages->pages[number / FACI_PAGE_PLACES];
 }
 
+static inline size_t faci_place_offset(uint32_t number)
+{
+    return (size_t)(number % FACI_PAGE_PLACES) * FACI_PLACE_BYTES;
+}
+
 static inline uintptr_t faci_place_word(const struct faci_pages *pages, uint32_t number)
 {
     uintptr_t word = 0;
-    memcpy(&word,
-           faci_page_of(pages, number)->places + number % FACI_PAGE_PLACES * FACI_PLACE_BYTES,
+    memcpy(&word, faci_page_of(pages, number)->places + faci_place_offset(number),
            FACI_PLACE_BYTES); /* little endian where it is shorter */
     return word;
 }

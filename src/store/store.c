@@ -251,20 +251,22 @@ static int64_t expiry_of(struct faci_shard_op *op, int64_t ttl_ms)
     return at_ms;
 }
 
-/* A record with this value, or what is wrong. */
-static fac_status make_record(const struct place *at, fac_bytes value, struct faci_record **out,
-                              fac_error *err)
+/* A record with this value. NULL: `*st` says why, FAC_E_TOO_LARGE or FAC_E_NOMEM. */
+static struct faci_record *make_record(const struct place *at, fac_bytes value, fac_status *st,
+                                       fac_error *err)
 {
     if (!can_hold(at, value.len)) {
-        return fail_too_large(at, value.len, err);
+        *st = fail_too_large(at, value.len, err);
+        return NULL;
     }
-    *out = faci_record_new(at->shard->env->alloc, at->key, value.len);
-    if (*out == NULL) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a value of %zu bytes",
-                         value.len);
+    struct faci_record *record = faci_record_new(at->shard->env->alloc, at->key, value.len);
+    if (record == NULL) {
+        *st = faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a value of %zu bytes",
+                        value.len);
+        return NULL;
     }
-    (void)faci_bytes_put(faci_value_data(faci_record_value(*out)), value);
-    return FAC_OK;
+    (void)faci_bytes_put(faci_value_data(faci_record_value(record)), value);
+    return record;
 }
 
 /* Takes the record if FAC_OK. */
@@ -314,9 +316,9 @@ fac_status faci_store_set(struct faci_store *store, const struct faci_key *key, 
         faci_store_exists(store, key) == FAC_OK) {
         return FAC_EXISTS;
     }
-    struct faci_record *record = NULL;
-    fac_status st = make_record(&at, value, &record, err);
-    if (st != FAC_OK) {
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(&at, value, &st, err);
+    if (record == NULL) {
         return st;
     }
     struct faci_shard_op op;
@@ -391,9 +393,9 @@ static fac_status increment_locked(const struct place *at, struct faci_shard_op 
     }
     char text[FACI_I64_TEXT_BYTES];
     fac_bytes bytes = fac_mem(text, faci_number_format_i64(*number, text));
-    struct faci_record *record = NULL;
-    fac_status st = make_record(at, bytes, &record, err);
-    if (st != FAC_OK) {
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(at, bytes, &st, err);
+    if (record == NULL) {
         return st;
     }
     if (!fits_locked(at, record)) {
@@ -445,9 +447,9 @@ fac_status faci_store_fill(struct faci_store *store, const struct faci_key *key,
                            fac_error *err)
 {
     struct place at = place_of(store, key);
-    struct faci_record *record = NULL;
-    fac_status st = make_record(&at, value, &record, err);
-    if (st != FAC_OK) {
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(&at, value, &st, err);
+    if (record == NULL) {
         return st;
     }
     struct faci_shard_op op;
