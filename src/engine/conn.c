@@ -83,20 +83,32 @@ bool faci_conn_is_reusable(const struct faci_conn *conn)
            faci_reader_is_between(&conn->reader);
 }
 
-void faci_conn_shrink(struct faci_conn *conn)
+static void shrink_rx(struct faci_conn *conn)
 {
-    faci_buf_shrink(&conn->tx, (size_t)2 * FACI_CONN_COPY_BYTES);
     if (conn->rx_cap > FACI_CONN_RX_BYTES) {
-        conn->n_cramped = conn->is_roomy ? 0 : conn->n_cramped + 1;
-    }
-    conn->is_roomy = false;
-    if (conn->rx_cap > FACI_CONN_RX_BYTES && conn->n_cramped >= FACI_CONN_SHRINK_AFTER) {
         unsigned char *smaller = faci_mem_alloc(conn->config->alloc, FACI_CONN_RX_BYTES);
         if (smaller != NULL) {
             faci_mem_free(conn->config->alloc, conn->rx);
             conn->rx = smaller;
             conn->rx_cap = FACI_CONN_RX_BYTES;
-            conn->n_cramped = 0;
         }
+    }
+}
+
+void faci_conn_shrink(struct faci_conn *conn)
+{
+    bool was_needed = conn->is_roomy || conn->was_wordy;
+    conn->n_cramped = was_needed || !faci_conn_is_large(conn) ? 0 : conn->n_cramped + 1;
+    conn->is_roomy = false;
+    conn->was_wordy = false;
+    faci_buf_shrink(&conn->tx, (size_t)2 * FACI_CONN_COPY_BYTES);
+    if (conn->n_cramped < FACI_CONN_SHRINK_AFTER) {
+        return;
+    }
+    conn->n_cramped = 0;
+    shrink_rx(conn);
+    faci_buf_shrink(&conn->tx, FACI_CONN_TX_BYTES);
+    if (!conn->has_sender) {
+        faci_buf_shrink(&conn->out, FACI_CONN_TX_BYTES);
     }
 }

@@ -26,13 +26,16 @@
 #include <stdint.h>
 
 enum {
-    FACI_CONN_PIPELINE_SLOTS = 128, /* requests that one exclusive caller has under way */
+    /* Requests that one exclusive caller has under way: with fewer the server waits while the
+     * caller takes replies. */
+    FACI_CONN_PIPELINE_SLOTS = 512,
     FACI_CONN_SHARED_MAX = 65536, /* requests under way on a shared connection: more is BUSY */
     FACI_CONN_GATHER_BYTES = 1 << 20, /* the same, for bytes that are not sent yet */
     FACI_CONN_RX_BYTES = 16 * 1024,   /* what one receive takes at first */
     FACI_CONN_RX_MAX_BYTES = 1 << 18, /* and at most, while large replies come */
+    FACI_CONN_TX_BYTES = 8 * 1024,    /* what a buffer to send keeps when no more is needed */
     FACI_CONN_COPY_BYTES = 64 * 1024, /* larger arguments are sent from the caller's memory */
-    FACI_CONN_SHRINK_AFTER = 16,      /* users without a large reply: rx becomes small again */
+    FACI_CONN_SHRINK_AFTER = 16,      /* users who did not need large buffers: they get small */
 };
 
 /* What a server told of itself when the connection was set up. */
@@ -102,9 +105,8 @@ struct faci_conn {
     struct faci_reader reader;
     unsigned char *rx;
     size_t rx_cap;
-    bool is_roomy;      /* this user needed more than FACI_CONN_RX_BYTES of rx */
-    unsigned n_cramped; /* users in a row who did not, while rx was larger */
-    uint64_t n_done;    /* replies taken in */
+    bool is_roomy;   /* this user needed more than FACI_CONN_RX_BYTES of rx */
+    uint64_t n_done; /* replies taken in */
     struct faci_wakes wakes;
 
     /* The sending side: the sender's. */
@@ -124,6 +126,8 @@ struct faci_conn {
     unsigned n_cancelled;     /* unsent ones whose callers have left */
     bool has_reader;          /* somebody reads, or is woken to */
     bool has_sender;          /* somebody sends */
+    bool was_wordy;           /* more than FACI_CONN_TX_BYTES were sent at once of late */
+    unsigned n_cramped;       /* users in a row who needed no large buffer, while one was */
     uint64_t timed_seq;       /* a round trip is measured: until n_done reaches this; 0: none */
     int64_t timed_ns;         /* since when */
     uint32_t n_unchecked;     /* requests since the last integrity check */
@@ -181,8 +185,15 @@ fac_status faci_conn_fail(const struct faci_conn *conn, fac_error *err);
  * may be on it. */
 bool faci_conn_is_reusable(const struct faci_conn *conn);
 
-/* The end of one user's turn: memory that large requests took is given back, and what large
- * replies took once it was of no use for some turns. The reader's. */
+/* Whether a buffer is larger than an ordinary call needs. */
+static inline bool faci_conn_is_large(const struct faci_conn *conn)
+{
+    return conn->rx_cap > FACI_CONN_RX_BYTES || conn->tx.cap > FACI_CONN_TX_BYTES ||
+           conn->out.cap > FACI_CONN_TX_BYTES;
+}
+
+/* The end of one user's turn: memory that very large requests took is given back at once, and
+ * what others took when it was of no use for some turns. The reader's, under the lock. */
 void faci_conn_shrink(struct faci_conn *conn);
 
 #endif

@@ -206,6 +206,7 @@ static void feed(struct faci_conn *conn, const unsigned char *in, size_t len)
         switch (result) {
         case FACI_READ_REPLY:
             if (!faci_conn_is_poisoned(conn)) {
+                faci_check(head.slot != NULL); /* without one a reply is malformed */
                 complete(conn, head.slot);
             }
             break;

@@ -14,8 +14,8 @@
 #include <stddef.h>
 
 enum {
-    SPREAD = 4,
-    FOLDED = 1,
+    SPREAD = 4,          /* callers who do not share */
+    FOLDED = 20,         /* callers on one that is shared */
     OVERDUE_MIN_MS = 20, /* or a quarter of the usual wait */
     DESERTED_MS = 20,
 };
@@ -31,7 +31,11 @@ uint32_t faci_lanes_callers(const struct faci_lanes *lanes)
 
 unsigned faci_lanes_wanted(uint32_t n_callers)
 {
-    return n_callers < SPREAD ? n_callers + 1 : FOLDED;
+    if (n_callers < SPREAD) {
+        return n_callers + 1;
+    }
+    uint32_t n = n_callers / FOLDED;
+    return n < 1 ? 1 : n < FACI_LANES_MAX ? n : FACI_LANES_MAX;
 }
 
 /* All its callers have left, and the oldest request has waited for a while: who joins would wait

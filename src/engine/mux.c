@@ -8,9 +8,9 @@
  * to be it (docs/design/engine.md; tests/unit/engine/handover_test.c tries all schedules).
  *
  * Frames gather while somebody sends. On a short way to the server, where a system call and a
- * wake-up cost more than the way itself, they gather while replies are due, too; and when none is,
- * the next reader lets those who were woken with it run first, so that theirs go along. On a long
- * way whoever can sends at once.
+ * wake-up cost more than the way itself, they gather while replies are due, too, until half of the
+ * callers have one there; and when none is due, the next reader lets those who were woken with it
+ * run first, so that theirs go along. On a long way whoever can sends at once.
  *
  * A caller that leaves early turns its slot to a tombstone, or, when its frame has not left, takes
  * the frame back. No lock is held while sending, receiving or sleeping. */
@@ -30,7 +30,7 @@
 #include <string.h>
 
 enum {
-    ROUND_TRIP_PERIOD_S = 10, /* the shortest of the last one or two counts */
+    WATCH_US = 50, /* before a reader sleeps: about what it takes to be woken */
 };
 
 struct call {
@@ -76,28 +76,6 @@ static void note_answered_locked(struct faci_conn *conn) FACI_REQUIRES(&conn->lo
 {
     (void)faci_intake_due(conn);
     conn->n_answered = conn->n_done;
-}
-
-static void measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock)
-{
-    if (conn->timed_seq == 0 || conn->n_done < conn->timed_seq) {
-        return;
-    }
-    int64_t sample_ns = now_ns - conn->timed_ns;
-    int64_t known_ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
-    conn->timed_seq = 0;
-    if (conn->round_trip_next_ns == 0 || sample_ns < conn->round_trip_next_ns) {
-        conn->round_trip_next_ns = sample_ns;
-    }
-    if (now_ns >= conn->round_trip_until_ns) {
-        known_ns = conn->round_trip_next_ns;
-        conn->round_trip_next_ns = 0;
-        conn->round_trip_until_ns = faci_clock_after_ms(now_ns, ROUND_TRIP_PERIOD_S * 1000);
-    }
-    if (known_ns == 0 || sample_ns < known_ns) {
-        known_ns = sample_ns;
-    }
-    atomic_store_explicit(&conn->round_trip_ns, known_ns, memory_order_relaxed);
 }
 
 /* Somebody else who waits becomes the reader: the newest, who will wait longest. Returns its slot,
@@ -150,14 +128,13 @@ static void finish_read(struct call *call, int64_t now_ns, bool leaves)
     note_answered_locked(conn);
     atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->heard_ns, now_ns, memory_order_relaxed);
-    measure_locked(conn, now_ns);
+    faci_mux_measure_locked(conn, now_ns);
     /* When all is answered, those who wake now may add theirs: the next reader sends. */
-    bool waits = leaves && faci_mux_flushed(conn) == conn->n_answered &&
-                 faci_mux_may_gather_more(conn);
+    bool waits = leaves && faci_mux_awaits_more_locked(conn);
     bool sends = !waits && faci_buf_len(&conn->tx) > 0 &&
                  faci_mux_become_sender_locked(conn, now_ns);
     if (leaves) {
-        if (conn->rx_cap > FACI_CONN_RX_BYTES) {
+        if (faci_conn_is_large(conn)) {
             faci_conn_shrink(conn);
         }
         next = hand_over_locked(conn);
@@ -181,7 +158,7 @@ static void send_gathered(struct call *call)
     if (!is_due) {
         return;
     }
-    if (faci_mux_may_gather_more(conn)) {
+    if (faci_mux_is_crowded(conn)) {
         (void)sched_yield();
     }
     faci_mutex_lock(&conn->lock);
@@ -213,10 +190,31 @@ int64_t faci_mux_stalls_at(struct faci_conn *conn)
                                      : faci_clock_after_ms(since_ns, conn->config->timeout_ms);
 }
 
+/* With many waiting for a reply that comes soon, to sleep and be woken takes longer than to look
+ * again, with a processor that went idle meanwhile much longer. Whoever else can run goes first. */
+static ssize_t watch(struct faci_conn *conn, int64_t until_ns)
+{
+    int64_t end_ns = faci_clock_now_ns() + (int64_t)WATCH_US * 1000;
+    end_ns = end_ns < until_ns ? end_ns : until_ns;
+    for (;;) {
+        ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
+        if (n >= 0 || errno != EAGAIN || faci_clock_left_ns(end_ns) == 0) {
+            return n;
+        }
+        (void)sched_yield();
+    }
+}
+
 /* Bytes received, or -1 with ETIME at `until_ns`, EAGAIN when it is worth another look. */
 static ssize_t receive(struct faci_conn *conn, int64_t until_ns)
 {
-    if (!atomic_load_explicit(&conn->has_rest, memory_order_relaxed)) {
+    if (!faci_mux_has_rest(conn)) {
+        if (faci_mux_is_crowded(conn)) {
+            ssize_t n = watch(conn, until_ns);
+            if (n >= 0 || errno != EAGAIN) {
+                return n;
+            }
+        }
         return faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, until_ns);
     }
     unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_READ | FACI_READY_WRITE,
@@ -433,7 +431,7 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
     }
     faci_mutex_lock(&conn->lock);
     fac_status st = append_locked(conn, &call, bytes, err);
-    if (st < 0) {
+    if (call.slot == NULL) {
         faci_mutex_unlock(&conn->lock);
         return st;
     }
@@ -442,8 +440,7 @@ fac_status faci_mux_call(struct faci_conn *conn, const struct faci_request *requ
         conn->has_reader = true;
         atomic_store_explicit(&call.slot->state, FACI_SLOT_READING, memory_order_relaxed);
     }
-    bool waits = faci_mux_flushed(conn) == conn->n_answered && faci_mux_may_gather_more(conn);
-    bool sends = !waits && faci_mux_is_send_due_locked(conn) &&
+    bool sends = !faci_mux_awaits_more_locked(conn) && faci_mux_is_send_due_locked(conn) &&
                  faci_mux_become_sender_locked(conn, now_ns);
     faci_mutex_unlock(&conn->lock);
 

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "engine/lanes.h"
 #include "engine/mux.h"
 
 #include <errno.h>
@@ -15,7 +16,9 @@
 
 enum {
     NEAR_US = 150,               /* a shorter round trip is not worth a send of one's own */
+    ROUND_TRIP_PERIOD_S = 10,    /* the shortest of the last one or two counts */
     GATHER_ENOUGH_BYTES = 16384, /* more is sent at once */
+    HALVED_MAX = 16,             /* callers whose frames leave in two halves */
     KEEP_BYTES = 64 * 1024,      /* of a send buffer that has nothing to send */
     REST_SLICE_MS = 5,           /* a sender that must wait looks for its reply meanwhile */
 };
@@ -26,19 +29,56 @@ bool faci_mux_is_far(const struct faci_conn *conn)
     return ns == 0 || ns > (int64_t)NEAR_US * 1000;
 }
 
+void faci_mux_measure_locked(struct faci_conn *conn, int64_t now_ns)
+{
+    if (conn->timed_seq == 0 || conn->n_done < conn->timed_seq) {
+        return;
+    }
+    int64_t sample_ns = now_ns - conn->timed_ns;
+    int64_t known_ns = atomic_load_explicit(&conn->round_trip_ns, memory_order_relaxed);
+    conn->timed_seq = 0;
+    if (conn->round_trip_next_ns == 0 || sample_ns < conn->round_trip_next_ns) {
+        conn->round_trip_next_ns = sample_ns;
+    }
+    if (now_ns >= conn->round_trip_until_ns) {
+        known_ns = conn->round_trip_next_ns;
+        conn->round_trip_next_ns = 0;
+        conn->round_trip_until_ns = faci_clock_after_ms(now_ns,
+                                                        (uint64_t)ROUND_TRIP_PERIOD_S * 1000);
+    }
+    if (known_ns == 0 || sample_ns < known_ns) {
+        known_ns = sample_ns;
+    }
+    atomic_store_explicit(&conn->round_trip_ns, known_ns, memory_order_relaxed);
+}
+
+/* Half of the callers have a frame there: the server works on these while the others' gather. With
+ * many callers it works on those of another connection meanwhile (lanes.c). */
+static bool is_half_gathered_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock)
+{
+    uint32_t n_callers = faci_conn_callers(conn);
+    return n_callers <= HALVED_MAX &&
+           (conn->n_appended - faci_mux_flushed(conn)) * 2 >= n_callers;
+}
+
 /* Whether what gathered must leave now: the reader would not come to it soon. */
 bool faci_mux_is_send_due_locked(const struct faci_conn *conn)
 {
     size_t len = faci_buf_len(&conn->tx);
-    return len > 0 && (faci_mux_flushed(conn) == conn->n_answered ||
-                       len >= GATHER_ENOUGH_BYTES || faci_mux_is_far(conn));
+    return len > 0 &&
+           (faci_mux_flushed(conn) == conn->n_answered || len >= GATHER_ENOUGH_BYTES ||
+            is_half_gathered_locked(conn) || faci_mux_is_far(conn));
 }
 
-/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
-bool faci_mux_may_gather_more(const struct faci_conn *conn)
+bool faci_mux_is_crowded(const struct faci_conn *conn)
 {
-    return !faci_mux_is_far(conn) &&
-           atomic_load_explicit(&conn->users, memory_order_relaxed) > 1;
+    return !faci_mux_is_far(conn) && faci_conn_callers(conn) > 1;
+}
+
+bool faci_mux_awaits_more_locked(const struct faci_conn *conn)
+{
+    return faci_mux_flushed(conn) == conn->n_answered && faci_mux_is_crowded(conn) &&
+           !is_half_gathered_locked(conn);
 }
 
 /* The frames of those who left before it was sent are taken out; their slots stay, to be skipped. */
@@ -80,6 +120,7 @@ static void load_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&c
         atomic_store_explicit(&conn->progress_ns, now_ns, memory_order_relaxed);
     }
     mark_batch_locked(conn, now_ns);
+    conn->was_wordy = conn->was_wordy || faci_buf_len(&conn->tx) > FACI_CONN_TX_BYTES;
     struct faci_buf loaded = conn->tx;
     conn->tx = conn->out;
     conn->out = loaded;

@@ -14,14 +14,21 @@ static inline uint64_t faci_mux_flushed(const struct faci_conn *conn)
     return atomic_load_explicit(&conn->n_flushed, memory_order_relaxed);
 }
 
+/* So much has been answered by now: what does a round trip take? */
+void faci_mux_measure_locked(struct faci_conn *conn, int64_t now_ns) FACI_REQUIRES(&conn->lock);
+
 /* Whether the way to the server costs more than a system call and a wake-up; so while unknown. */
 bool faci_mux_is_far(const struct faci_conn *conn);
 
 /* Whether what gathered must leave now: the reader would not come to it soon. */
 bool faci_mux_is_send_due_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock);
 
-/* Whether the others on a near connection, who were woken a moment ago, may have more to send. */
-bool faci_mux_may_gather_more(const struct faci_conn *conn);
+/* Whether a near connection has several callers: who waits a moment gets more done at once. */
+bool faci_mux_is_crowded(const struct faci_conn *conn);
+
+/* Whether what gathered waits for more: all before it is answered, and those who were woken with
+ * the last replies may have more to send. */
+bool faci_mux_awaits_more_locked(const struct faci_conn *conn) FACI_REQUIRES(&conn->lock);
 
 /* True: the caller is the sender now, and calls faci_mux_send_loaded(). */
 bool faci_mux_become_sender_locked(struct faci_conn *conn, int64_t now_ns)

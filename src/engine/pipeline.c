@@ -50,6 +50,7 @@ static fac_status flush(struct faci_conn *conn, fac_bytes extra, int64_t deadlin
 {
     atomic_store_explicit(&conn->n_flushed, conn->n_appended, memory_order_relaxed);
     faci_line_take_all_unsent(&conn->line);
+    conn->was_wordy = conn->was_wordy || faci_buf_len(&conn->tx) > FACI_CONN_TX_BYTES;
     while (!faci_conn_is_poisoned(conn) && (faci_buf_len(&conn->tx) > 0 || extra.len > 0)) {
         struct iovec parts[2];
         int n_parts = 0;

@@ -299,6 +299,7 @@ void faci_pool_give_back(struct faci_pool *pool, struct faci_conn *conn)
     bool is_good = faci_conn_is_reusable(conn) && conn->n_taken == conn->n_appended;
     if (is_good) {
         faci_conn_shrink(conn);
+        faci_line_trim(&conn->line);
     } else {
         faci_conn_poison(conn, FAC_E_TIMEOUT, 0, "it was given back in use");
     }

@@ -477,6 +477,7 @@ fac_status faci_pool_checkout(struct faci_pool *pool, struct faci_lease *lease, 
         st = obtain(pool, lease, true, &found, err);
     }
     if (st == FAC_OK) {
+        faci_assert(lease->conn != NULL);
         lease->conn->n_taken = lease->conn->n_appended;
         atomic_store_explicit(&lease->conn->used_at_ns, lease->now_ns, memory_order_relaxed);
     }

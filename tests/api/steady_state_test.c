@@ -14,7 +14,9 @@
 
 enum {
     N_WARM = 50, /* calls until nothing grows any more */
-    N_CALLS = 1000
+    N_CALLS = 1000,
+    LARGE_BYTES = 1 << 20,
+    IDLE_BYTES = 64 * 1024, /* what a handle with one connection may hold */
 };
 
 /* --- malloc, counted ------------------------------------------------------------------------- */
@@ -178,10 +180,75 @@ static void test_steady_state__makes_two_system_calls_on_a_socket(void **state)
     kit_server_stop(server);
 }
 
+static void set_thousand(fac_cache *cache)
+{
+    static char keys[N_CALLS][8];
+    static fac_item items[N_CALLS];
+    static fac_status statuses[N_CALLS];
+    for (size_t i = 0; i < N_CALLS; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%zu", i);
+        items[i] = (fac_item){
+            .key = fac_str(keys[i]), .value = fac_str("v"), .ttl_ms = FAC_TTL_NONE};
+    }
+    fac_error err;
+    assert_status(fac_cache_set_many(cache, items, N_CALLS, NULL, statuses, &err), FAC_OK,
+                  &err);
+}
+
+/* One large value there and back. */
+static void move_large(fac_cache *cache)
+{
+    char *large = malloc(LARGE_BYTES);
+    assert_non_null(large);
+    memset(large, 'x', LARGE_BYTES);
+    fac_error err;
+    assert_status(fac_cache_set(cache, fac_str("large"), fac_mem(large, LARGE_BYTES),
+                                FAC_TTL_NONE, NULL, &err),
+                  FAC_OK, &err);
+    size_t len = 0;
+    assert_status(
+        fac_cache_get_into(cache, fac_str("large"), NULL, large, LARGE_BYTES, &len, &err),
+        FAC_OK, &err);
+    assert_int_equal(len, LARGE_BYTES);
+    free(large);
+    assert_int_equal(fac_cache_delete(cache, fac_str("large"), NULL, &err), FAC_OK);
+}
+
+/* A server's handle is small, and becomes small again. (What a memory store holds is its budget's.) */
+static void test_steady_state__gives_memory_back(void **state)
+{
+    (void)state;
+    struct api_backend backend = api_backend_of_test();
+    struct kit_server *server = api_start(&backend);
+    struct kit_memory memory;
+    kit_memory_init(&memory);
+    fac_options options;
+    api_options(&options, &backend, server);
+    options.allocator = &memory.hook;
+    options.max_connections = 1;
+    fac_cache *cache = NULL;
+    assert_true(prepare(&options, &cache));
+    if (!backend.is_memory) {
+        assert_true(atomic_load(&memory.n_bytes) <= IDLE_BYTES);
+    }
+    size_t before = atomic_load(&memory.n_bytes);
+    move_large(cache);
+    set_thousand(cache);
+    assert_true(atomic_load(&memory.peak_bytes) > before);
+    assert_true(get_many_times(cache, N_WARM));
+    if (!backend.is_memory) {
+        assert_true(atomic_load(&memory.n_bytes) <= IDLE_BYTES);
+    }
+    fac_cache_close(cache);
+    kit_memory_assert_empty(&memory);
+    kit_server_stop(server);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_steady_state__allocates_nothing),
     KIT_TEST(test_steady_state__makes_two_system_calls),
     KIT_TEST(test_steady_state__makes_two_system_calls_on_a_socket),
+    KIT_TEST(test_steady_state__gives_memory_back),
 };
 
 KIT_MAIN(k_tests)

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,11 +126,11 @@ static size_t count_in_memory(const char *masked)
     char line[1024];
     size_t n = 0;
     while (fgets(line, sizeof(line), maps) != NULL) {
-        uint64_t from = 0;
-        uint64_t to = 0;
-        char rights[8] = "";
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) != 3 ||
-            rights[0] != 'r' || rights[1] != 'w' || to - from > (UINT64_C(1) << 27)) {
+        char *end = NULL;
+        uint64_t from = strtoull(line, &end, 16);
+        assert_int_equal(*end, '-');
+        uint64_t to = strtoull(end + 1, &end, 16);
+        if (strncmp(end, " rw", 3) != 0 || to - from > (UINT64_C(1) << 27)) {
             continue; /* what is larger is a sanitizer's shadow: an arena has 2^26 bytes */
         }
         for (uint64_t at = from; at < to; at += CHUNK) {

@@ -31,6 +31,14 @@ enum {
     SMALL_MAX_MS = 4000, /* of each 100 of scale, at most */
     BUSY_P99_US = 1000,
 
+    FILLERS = 16,
+    FILL_BYTES = 15000, /* with its frame less than what travels alone */
+    FILL_DEADLINE_MS = 5,
+    FILL_TIMEOUT_MS = 60000, /* the connection is not given up meanwhile */
+    REFUSALS = 2000,
+    GATHERED_BYTES =
+        4 << 20, /* 1 MiB that is sent and 1 MiB that gathers, in buffers that double */
+
     SUBMITTERS = 16,
     SUBMIT_DEADLINE_MS = 40,
     STALL_TIMEOUT_MS = 600,
@@ -249,6 +257,65 @@ static void test_stall__b5_peer_that_never_reads(void **state)
     free(bytes);
 }
 
+struct fillers {
+    fac_cache *cache;
+    struct late busy;
+    atomic_size_t n_calls;
+    atomic_size_t n_unexpected;
+};
+
+/* Leaves requests behind until the connection has no room for more, and goes on. */
+static void fill(size_t index, void *context)
+{
+    (void)index;
+    struct fillers *fillers = context;
+    static const char k_value[FILL_BYTES];
+    fac_call call = fac_call_within(FILL_DEADLINE_MS);
+    while (atomic_load(&fillers->busy.n) < kit_scaled(REFUSALS) &&
+           atomic_fetch_add(&fillers->n_calls, 1U) < 3 * kit_scaled(REFUSALS)) {
+        int64_t began_us = late_now_us();
+        int64_t queued_us = late_queued_us();
+        fac_status st = fac_cache_set(fillers->cache, fac_str("k"),
+                                      fac_mem(k_value, FILL_BYTES), FAC_TTL_NONE, &call, NULL);
+        if (st == FAC_E_BUSY) {
+            late_add(&fillers->busy, late_now_us() - began_us - (late_queued_us() - queued_us));
+            kit_nap();
+        } else if (st != FAC_E_TIMEOUT) {
+            (void)atomic_fetch_add(&fillers->n_unexpected, 1U);
+        }
+    }
+}
+
+/* Catches: bytes of callers that have left, gathered without a bound; a caller that waits for room
+ * instead of being told. */
+static void test_stall__b5_who_finds_no_room_is_told_at_once(void **state)
+{
+    (void)state;
+    struct kit_stub_options stub_options = {.fn = never_read, .is_bare = true};
+    bool is_good = false;
+    for (int round = 0; round < LATE_ROUNDS && !is_good; round++) {
+        struct kit_stub *stub = kit_stub_start(&stub_options);
+        struct kit_memory memory;
+        kit_memory_init(&memory);
+        struct fillers fillers = {.cache = open_on(stub, FILL_TIMEOUT_MS, 1, &memory.hook)};
+        late_init(&fillers.busy, 2 * kit_scaled(REFUSALS) + FILLERS);
+        kit_threads_join(kit_threads_start(FILLERS, fill, &fillers));
+        assert_int_equal(atomic_load(&fillers.n_unexpected), 0);
+        int64_t p99_us = late_permille(&fillers.busy, 990);
+        (void)fprintf(
+            stderr, "refused: %zu calls, p99 after %lld us; memory %zu bytes at most\n",
+            atomic_load(&fillers.busy.n), (long long)p99_us, atomic_load(&memory.peak_bytes));
+        assert_true(atomic_load(&fillers.busy.n) >= kit_scaled(REFUSALS));
+        assert_true(atomic_load(&memory.peak_bytes) <= GATHERED_BYTES);
+        is_good = late_is_sanitized() || p99_us <= BUSY_P99_US;
+        late_fini(&fillers.busy);
+        fac_cache_close(fillers.cache);
+        kit_memory_assert_empty(&memory);
+        kit_stub_stop(stub);
+    }
+    assert_true(is_good);
+}
+
 /* --- B6 -------------------------------------------------------------------------------------- */
 
 /* Reads everything and answers nothing: the socket always takes what comes later. */
@@ -311,6 +378,7 @@ static void test_stall__b6_submissions_do_not_postpone_the_end(void **state)
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_stall__b2_trickled_reply),
     KIT_TEST(test_stall__b5_peer_that_never_reads),
+    KIT_TEST(test_stall__b5_who_finds_no_room_is_told_at_once),
     KIT_TEST(test_stall__b6_submissions_do_not_postpone_the_end),
 };
 

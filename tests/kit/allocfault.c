@@ -29,7 +29,9 @@ static atomic_bool is_recording;
 static atomic_size_t n_recorded;
 static uintptr_t records[KIT_ALLOCFAULT_LOG_MAX];
 
-extern const char __executable_start[]; /* the linker's */
+/* The linker's name.
+ * NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming) */
+extern const char __executable_start[];
 
 static void note_site(uintptr_t site)
 {

@@ -252,7 +252,8 @@ void kit_sysfault_shift_clock(clockid_t clock, int64_t by_ns)
 
 /* --- The wrappers ---------------------------------------------------------------------------- */
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c): the linker gives these names */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming): the
+ * linker gives these names */
 #define WRAPPED(type, name, parameters) \
     type __real_##name parameters;      \
     type __wrap_##name parameters;      \
@@ -536,4 +537,4 @@ int __wrap___ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 {
     return n > size / sizeof(*fds) ? (abort(), -1) : __wrap_ppoll(fds, n, timeout, mask);
 }
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c) */
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,readability-identifier-naming) */

@@ -146,6 +146,14 @@ static inline void crew_set_near(struct crew *crew, bool is_near)
     faci_mutex_unlock(&crew->conn->lock);
 }
 
+static inline bool crew_is_sending(struct crew *crew)
+{
+    faci_mutex_lock(&crew->conn->lock);
+    bool is_sending = crew->conn->has_sender;
+    faci_mutex_unlock(&crew->conn->lock);
+    return is_sending;
+}
+
 /* Requests put on it so far, without those of the handshake. */
 static inline uint64_t crew_appended(struct crew *crew)
 {

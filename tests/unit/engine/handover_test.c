@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Who reads and who sends, under all schedules: the real mux, intake and slots; what they sleep, lock,
- * send and receive with is defined here and asks the scheduler (sched.h) who goes on.
+ * send and receive with is defined here and asks the scheduler (schedules.h) who goes on.
  *
  * The peer answers what it has whole, at once and in order. Rare things that a run may do: a time
  * that is over though the reply is here, a receive that brings one reply of several, a send that
  * the kernel takes in part. */
-#include "sched.h"
+#include "schedules.h"
 
 #include "base/clock.h"
 #include "base/wait.h"
@@ -101,9 +101,11 @@ int64_t faci_clock_left_ns(int64_t at_ns)
     return at_ns > sched_now_ns() ? at_ns - sched_now_ns() : 0;
 }
 
+/* Who looks again and again while nothing comes does so once here: the time for it is over then. */
 int sched_yield(void)
 {
     sched_point("yield");
+    sched_pass_ns(FACI_NS_PER_MS / 10);
     return 0;
 }
 

@@ -77,13 +77,14 @@ static void put_under_way(struct faci_conn *conn, int64_t sent_ns)
     atomic_fetch_add(&conn->n_flushed, 1);
 }
 
-static void test_lanes__few_callers_are_spread_and_many_folded(void **state)
+static void test_lanes__few_callers_have_one_each_and_twenty_share_one(void **state)
 {
     (void)state;
     static const struct {
         uint32_t n_callers;
         unsigned want;
-    } k_rows[] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 1}, {5, 1}, {100, 1}};
+    } k_rows[] = {{0, 1},  {1, 2},  {2, 3},  {3, 4},  {4, 1},   {5, 1},
+                  {39, 1}, {40, 2}, {60, 3}, {80, 4}, {1000, 4}};
     for (size_t i = 0; i < KIT_COUNT(k_rows); i++) {
         assert_int_equal(faci_lanes_wanted(k_rows[i].n_callers), k_rows[i].want);
         assert_true(k_rows[i].want <= FACI_LANES_MAX);
@@ -237,7 +238,7 @@ static void test_lanes__removal_keeps_the_others(void **state)
 }
 
 static const struct CMUnitTest k_tests[] = {
-    KIT_TEST(test_lanes__few_callers_are_spread_and_many_folded),
+    KIT_TEST(test_lanes__few_callers_have_one_each_and_twenty_share_one),
     KIT_TEST(test_lanes__the_least_used_is_picked),
     KIT_TEST(test_lanes__flags_are_no_callers),
     KIT_TEST(test_lanes__a_dead_one_is_not_picked),

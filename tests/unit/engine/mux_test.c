@@ -9,30 +9,48 @@
 
 /* --- Sending --------------------------------------------------------------------------------- */
 
-static void test_mux__frames_that_gather_leave_as_one(void **state)
+/* Six calls, one behind the other, on a near connection of `n_callers`, whose first answer is held
+ * back until the last call has been made. */
+static void gather_six(uint32_t n_callers, uint64_t sent_meanwhile, uint64_t n_sends)
 {
-    (void)state;
     struct crew crew;
     crew_begin(&crew, crew_peer_gated, CREW_LONG_MS);
     crew_set_near(&crew, true);
+    atomic_store(&crew.conn->users, n_callers);
     uint64_t batches = atomic_load(&crew.tally.batches);
     uint64_t batched = atomic_load(&crew.tally.batched);
     static const char *const k_keys[] = {"lead", "a", "b", "c", "d", "e"};
     struct crew_call calls[KIT_COUNT(k_keys)];
     for (size_t i = 0; i < KIT_COUNT(calls); i++) {
+        uint64_t seq = crew_appended(&crew) + 1;
         calls[i] = crew_call(&crew, k_keys[i], CREW_LONG_MS);
         crew_start(&calls[i]);
-        KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") == 1);
+        KIT_WAIT_FOR(CREW_LONG_MS, crew_appended(&crew) == seq);
+        KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") >= 1);
     }
-    assert_int_equal(atomic_load(&crew.tally.batched) - batched, 1);
+    KIT_WAIT_FOR(CREW_LONG_MS, !crew_is_sending(&crew));
+    assert_int_equal(atomic_load(&crew.tally.batched) - batched, sent_meanwhile);
     kit_gate_open(&crew.gates[0]);
     for (size_t i = 0; i < KIT_COUNT(calls); i++) {
         crew_join(&calls[i]);
         crew_expect_own(&calls[i]);
     }
-    assert_int_equal(atomic_load(&crew.tally.batches) - batches, 2);
+    assert_int_equal(atomic_load(&crew.tally.batches) - batches, n_sends);
     assert_int_equal(atomic_load(&crew.tally.batched) - batched, KIT_COUNT(calls));
     crew_end(&crew);
+}
+
+static void test_mux__frames_that_gather_leave_as_one(void **state)
+{
+    (void)state;
+    gather_six(20, 1, 2);
+}
+
+/* "lead" went alone since nobody else was there; "a", "b" and "c" are half of six. */
+static void test_mux__half_of_the_frames_do_not_wait_for_the_other_half(void **state)
+{
+    (void)state;
+    gather_six(6, 4, 3);
 }
 
 /* Answers nothing before all three are there. */
@@ -167,11 +185,12 @@ static void test_mux__replies_far_apart_each_find_a_reader(void **state)
 }
 
 /* One of two callers has little time: `is_leader` says which. Its reply reaches nobody. */
-static void late_case(bool is_leader)
+static void late_case(bool is_leader, bool is_near)
 {
     struct crew crew;
     crew_begin(&crew, crew_peer_gated, CREW_LONG_MS);
-    crew_set_near(&crew, false);
+    crew_set_near(&crew, is_near);
+    atomic_store(&crew.conn->users, 2);
     struct crew_call first = crew_call(&crew, "first", CREW_LONG_MS);
     struct crew_call second = crew_call(&crew, "second", CREW_LONG_MS);
     struct crew_call *hasty = is_leader ? &first : &second;
@@ -197,13 +216,15 @@ static void late_case(bool is_leader)
 static void test_mux__a_leader_whose_time_is_over_hands_over(void **state)
 {
     (void)state;
-    late_case(true);
+    late_case(true, false);
+    late_case(true, true);
 }
 
 static void test_mux__the_late_reply_of_a_follower_reaches_nobody(void **state)
 {
     (void)state;
-    late_case(false);
+    late_case(false, false);
+    late_case(false, true);
 }
 
 /* Start a caller and make it the reader just when its time is over, while the lock keeps it from
@@ -270,8 +291,7 @@ static void test_mux__a_callers_memory_is_not_touched_after_it_left(void **state
         struct crew_call *hasty = is_leader == 1 ? &first : &second;
         struct crew_call *other = is_leader == 1 ? &second : &first;
         hasty->within_ms = CREW_SHORT_MS;
-        hasty->sink = (struct crew_sink *)(guard.map +
-                                           ((const unsigned char *)place - guard.map));
+        hasty->sink = (void *)(guard.map + ((const unsigned char *)place - guard.map));
         crew_start(&first);
         crew_start(&second);
         crew_join(hasty);
@@ -287,6 +307,7 @@ static void test_mux__a_callers_memory_is_not_touched_after_it_left(void **state
 
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_mux__frames_that_gather_leave_as_one),
+    KIT_TEST(test_mux__half_of_the_frames_do_not_wait_for_the_other_half),
     KIT_TEST(test_mux__what_the_kernel_took_in_part_is_finished_later),
     KIT_TEST(test_mux__a_frame_that_was_not_sent_is_taken_back),
     KIT_TEST(test_mux__a_leader_that_is_done_hands_over),

@@ -8,8 +8,8 @@
  * are rare. Where the running caller blocks, everyone who can go on is tried.
  *
  * The processor's reordering of memory is not tried: each step is seen by all. */
-#ifndef FAC_UNIT_ENGINE_SCHED_H
-#define FAC_UNIT_ENGINE_SCHED_H
+#ifndef FAC_UNIT_ENGINE_SCHEDULES_H
+#define FAC_UNIT_ENGINE_SCHEDULES_H
 
 #include <stdbool.h>
 #include <stddef.h>

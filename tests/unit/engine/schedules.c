@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The scheduler's choices and coroutines (sched.h). */
-#include "sched.h"
+/* The scheduler's choices and coroutines (schedules.h). */
+#include "schedules.h"
 
 #include "kit/kit.h"
 
