@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 enum {
@@ -78,6 +79,37 @@ static void do_call(struct crowd *crowd, struct call *call)
         break;
     }
     call->ended = atomic_fetch_add(&crowd->clock, 1U);
+}
+
+/* Others run at each allocation: wherever the store allocates between a look and an act, somebody
+ * gets in. */
+static void *yield_and_allocate(void *context, size_t bytes)
+{
+    struct crowd *crowd = context;
+    (void)sched_yield();
+    return crowd->fx.memory.hook.allocate(crowd->fx.memory.hook.context, bytes);
+}
+
+static void *plain_reallocate(void *context, void *block, size_t bytes)
+{
+    struct crowd *crowd = context;
+    return crowd->fx.memory.hook.reallocate(crowd->fx.memory.hook.context, block, bytes);
+}
+
+static void plain_release(void *context, void *block)
+{
+    struct crowd *crowd = context;
+    crowd->fx.memory.hook.release(crowd->fx.memory.hook.context, block);
+}
+
+static void open_yielding(struct crowd *crowd)
+{
+    kit_memory_init(&crowd->fx.memory);
+    crowd->fx.now_ms = 1000;
+    const fac_allocator yielding = {yield_and_allocate, plain_reallocate, plain_release, crowd};
+    struct faci_store_config config = fixture_config(&crowd->fx, MIB);
+    config.alloc = &yielding;
+    assert_status(faci_store_open(&config, &crowd->fx.store, NULL), FAC_OK, NULL);
 }
 
 static void *work(void *arg)
@@ -196,7 +228,7 @@ static void test_history__has_an_order(void **state)
     (void)state;
     static struct crowd crowd;
     memset(&crowd, 0, sizeof(crowd));
-    fixture_init(&crowd.fx, MIB);
+    open_yielding(&crowd);
     crowd.n_rounds = kit_scaled(20000);
     struct worker workers[N_THREADS];
     struct reg regs[N_KEYS] = {{false, 0}};
