@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The last reference goes while a call is under way: the call ends on its own, and the handle is
- * freed then, neither before nor never. */
+/* The life of a handle in memory: when the last reference goes while a call is under way, the call
+ * ends on its own, and the handle is freed then, neither before nor never. And whoever uses nothing
+ * but memory gets no descriptor and no thread. */
 #include <faciliter/cache.h>
 
 #include "kit/kit.h"
 #include "kit/memory.h"
+#include "kit/procwatch.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -104,8 +106,47 @@ static void test_last_call__frees_the_handle(void **state)
     run(true);
 }
 
+static void test_last_call__opens_nothing_and_starts_nothing(void **state)
+{
+    (void)state;
+    const size_t n_fds = kit_count_fds();
+    const size_t n_threads = kit_count_threads();
+    fac_options options;
+    fac_options_init(&options);
+    options.ignore_environment = true;
+    options.provider = FAC_MEMORY;
+    fac_error err;
+    fac_cache *cache = NULL;
+    assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
+    for (int i = 0; i < 2000; i++) {
+        int64_t number = 0;
+        int64_t ttl_ms = 0;
+        const fac_bytes name = fac_mem(&i, sizeof(i));
+        fac_value *value = NULL;
+        fac_status status = FAC_OK;
+        assert_status(fac_cache_increment(cache, name, i, 1 + i % 3, NULL, &number, &err),
+                      FAC_OK, &err);
+        assert_true(fac_cache_touch(cache, name, 1 + i % 5, NULL, &err) >= 0);
+        assert_true(fac_cache_ttl(cache, name, NULL, &ttl_ms, &err) >= 0);
+        assert_status(fac_cache_get_many(cache, &name, 1, NULL, &value, &status, &err), FAC_OK,
+                      &err);
+        fac_value_unref(value);
+    }
+    fac_clear_progress progress = {.size = sizeof(progress)};
+    fac_health health;
+    assert_status(fac_cache_clear(cache, NULL, &progress, &err), FAC_OK, &err);
+    assert_status(fac_cache_health(cache, NULL, &health, sizeof(health), &err), FAC_OK, &err);
+    assert_status(fac_cache_set_memory(cache, 16 << 20, NULL, &err), FAC_OK, &err);
+    assert_int_equal(kit_count_fds(), n_fds);
+    assert_int_equal(kit_count_threads(), n_threads);
+    fac_cache_close(cache);
+    assert_int_equal(kit_count_fds(), n_fds);
+    assert_int_equal(kit_count_threads(), n_threads);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_last_call__frees_the_handle),
+    KIT_TEST(test_last_call__opens_nothing_and_starts_nothing),
 };
 
 KIT_MAIN(k_tests)
