@@ -458,8 +458,8 @@ static void test_store__counts_what_malloc_adds(void **state)
         n_there += faci_store_exists(fx.store, &key) == FAC_OK;
     }
     assert_int_equal(n_there, stats_of(&fx).n_entries);
-    /* 32 bytes of malloc's and 11 of index and page each; more under a debugging allocator. */
-    assert_in_range(n_there, 600, 1500);
+    /* 32 bytes of malloc's and 11 of index and page each; a sanitizer's allocator tells no more than was asked for. */
+    assert_in_range(n_there, 600, 2000);
     faci_store_free(fx.store);
 }
 
