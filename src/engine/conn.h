@@ -105,8 +105,10 @@ struct faci_conn {
     struct faci_reader reader;
     unsigned char *rx;
     size_t rx_cap;
-    bool is_roomy;   /* this user needed more than FACI_CONN_RX_BYTES of rx */
-    uint64_t n_done; /* replies taken in */
+    bool is_roomy;     /* this user needed more than FACI_CONN_RX_BYTES of rx */
+    uint64_t n_done;   /* replies taken in */
+    unsigned n_vain;   /* times in a row that a reader looked for one, and none came */
+    unsigned n_asleep; /* times that readers go to sleep at once before one looks again */
     struct faci_wakes wakes;
 
     /* The sending side: the sender's. */

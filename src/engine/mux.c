@@ -22,16 +22,13 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "engine/intake.h"
+#include "engine/mux_receive.h"
 #include "engine/mux_send.h"
 #include "engine/server_error.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-
-enum {
-    WATCH_US = 50, /* before a reader sleeps: about what it takes to be woken */
-};
 
 struct call {
     struct faci_conn *conn;
@@ -190,45 +187,6 @@ int64_t faci_mux_stalls_at(struct faci_conn *conn)
                                      : faci_clock_after_ms(since_ns, conn->config->timeout_ms);
 }
 
-/* With many waiting for a reply that comes soon, to sleep and be woken takes longer than to look
- * again, with a processor that went idle meanwhile much longer. Whoever else can run goes first. */
-static ssize_t watch(struct faci_conn *conn, int64_t until_ns)
-{
-    int64_t end_ns = faci_clock_now_ns() + (int64_t)WATCH_US * 1000;
-    end_ns = end_ns < until_ns ? end_ns : until_ns;
-    for (;;) {
-        ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n >= 0 || errno != EAGAIN || faci_clock_left_ns(end_ns) == 0) {
-            return n;
-        }
-        (void)sched_yield();
-    }
-}
-
-/* Bytes received, or -1 with ETIME at `until_ns`, EAGAIN when it is worth another look. */
-static ssize_t receive(struct faci_conn *conn, int64_t until_ns)
-{
-    if (!faci_mux_has_rest(conn)) {
-        if (faci_mux_is_crowded(conn)) {
-            ssize_t n = watch(conn, until_ns);
-            if (n >= 0 || errno != EAGAIN) {
-                return n;
-            }
-        }
-        return faci_stream_receive(&conn->stream, conn->rx, conn->rx_cap, until_ns);
-    }
-    unsigned ready = faci_stream_wait(&conn->stream, FACI_READY_READ | FACI_READY_WRITE,
-                                      until_ns);
-    if ((ready & FACI_READY_WRITE) != 0) {
-        (void)faci_mux_send_rest(conn);
-    }
-    if ((ready & FACI_READY_READ) != 0) {
-        return faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-    }
-    errno = ready == FACI_READY_LATE ? ETIME : EAGAIN;
-    return -1;
-}
-
 /* The reader's own time is over: somebody else reads. */
 static void leave_reading(struct call *call)
 {
@@ -254,7 +212,7 @@ static void lead(struct call *call, int64_t now_ns)
     while (!faci_conn_is_poisoned(conn)) {
         int64_t stall_ns = stalls_at(conn, now_ns);
         bool is_stall_first = stall_ns < call->deadline_ns;
-        ssize_t n = receive(conn, is_stall_first ? stall_ns : call->deadline_ns);
+        ssize_t n = faci_mux_receive(conn, is_stall_first ? stall_ns : call->deadline_ns);
         bool has_nothing = n < 0 && (errno == EAGAIN || errno == ETIME);
         now_ns = faci_clock_now_ns();
         if (has_nothing) {
