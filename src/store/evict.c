@@ -42,7 +42,7 @@ static bool move(struct faci_shard *shard, const struct faci_spot *spot,
     if (!faci_pages_push(pages, shard->env->alloc, to, spot->record, &number)) {
         return false;
     }
-    faci_place_set(pages, number, spot->record, n_uses);
+    faci_record_set_uses(spot->record, n_uses);
     faci_shard_relink_locked(shard, spot->hash, spot->number, number);
     uint64_t bytes = faci_record_bytes(shard->env->alloc, spot->record);
     pages->queues[faci_page_of(pages, spot->number)->queue].bytes -= bytes;
@@ -64,7 +64,7 @@ static enum faci_queue_name queue_to_shorten(const struct faci_shard *shard)
 static bool spare(struct faci_shard *shard, enum faci_queue_name from,
                   const struct faci_spot *spot, unsigned *n_spared) FACI_REQUIRES(&shard->lock)
 {
-    unsigned n_uses = faci_uses_of(&shard->table.pages, spot->number);
+    unsigned n_uses = faci_record_uses(spot->record);
     if (n_uses == 0 || *n_spared == MAX_SPARED) {
         return false;
     }
@@ -189,9 +189,8 @@ static void renumber(struct faci_shard *shard, uint32_t from, uint32_t to)
     struct faci_pages *pages = &shard->table.pages;
     struct faci_record *record = faci_record_at(pages, from);
     if (record != NULL && from != to) {
-        unsigned n_uses = faci_uses_of(pages, from);
-        faci_place_set(pages, from, NULL, 0);
-        faci_place_set(pages, to, record, n_uses);
+        faci_place_set(pages, from, NULL);
+        faci_place_set(pages, to, record);
         faci_shard_relink_locked(shard, faci_shard_hash_of(shard, record), from, to);
     }
 }

@@ -21,21 +21,22 @@ enum {
 
 static size_t segment_bytes(uint32_t n_buckets)
 {
-    return n_buckets * sizeof(uint32_t) + n_buckets / FACI_GHOST_BUCKETS * sizeof(uint64_t);
+    return n_buckets * sizeof(struct faci_bucket) +
+           n_buckets / FACI_GHOST_BUCKETS * sizeof(uint64_t);
 }
 
 static bool add_slots(struct faci_index *index, const fac_allocator *alloc)
 {
     uint32_t n_slots = index->n_slots > 0 ? index->n_slots * 2 : FIRST_SLOTS;
-    uint32_t **slots = faci_mem_zalloc(alloc, n_slots * sizeof(uint32_t *));
+    struct faci_bucket **slots = faci_mem_zalloc(alloc, n_slots * sizeof(struct faci_bucket *));
     if (slots == NULL) {
         return false;
     }
-    index->bytes += faci_mem_footprint(alloc, slots, n_slots * sizeof(uint32_t *));
+    index->bytes += faci_mem_footprint(alloc, slots, n_slots * sizeof(struct faci_bucket *));
     if (index->n_slots > 0) {
-        memcpy(slots, index->segments, index->n_slots * sizeof(uint32_t *));
+        memcpy(slots, index->segments, index->n_slots * sizeof(struct faci_bucket *));
         index->bytes -= faci_mem_footprint(alloc, index->segments,
-                                           index->n_slots * sizeof(uint32_t *));
+                                           index->n_slots * sizeof(struct faci_bucket *));
     }
     faci_mem_free(alloc, index->segments);
     index->segments = slots;
@@ -52,13 +53,13 @@ bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc
     }
     uint64_t more = segment_bytes(place.n_buckets);
     if (place.segment == index->n_slots) {
-        more += index->n_slots * sizeof(uint32_t *);
+        more += index->n_slots * sizeof(struct faci_bucket *);
     }
     /* The first one always: an entry is at least as large. */
     if (place.segment > 0 && index->bytes + more > max_bytes) {
         return false;
     }
-    uint32_t *segment = faci_mem_zalloc(alloc, segment_bytes(place.n_buckets));
+    struct faci_bucket *segment = faci_mem_zalloc(alloc, segment_bytes(place.n_buckets));
     if (segment == NULL) {
         return false;
     }
@@ -67,7 +68,7 @@ bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc
         return false;
     }
     for (uint32_t i = 0; i < place.n_buckets; i++) {
-        segment[i] = FACI_NO_LINK;
+        segment[i].link = FACI_NO_LINK;
     }
     index->segments[place.segment] = segment;
     index->bytes += faci_mem_footprint(alloc, segment, segment_bytes(place.n_buckets));
@@ -78,7 +79,7 @@ void faci_index_drop_segment(struct faci_index *index, const fac_allocator *allo
 {
     struct faci_bucket_place place = faci_bucket_place(index->n_buckets);
     if (place.offset == 0) {
-        uint32_t *segment = index->segments[place.segment];
+        struct faci_bucket *segment = index->segments[place.segment];
         index->bytes -= faci_mem_footprint(alloc, segment, segment_bytes(place.n_buckets));
         index->segments[place.segment] = NULL;
         faci_mem_free(alloc, segment);
@@ -99,7 +100,7 @@ void faci_index_fini(struct faci_index *index, const fac_allocator *alloc)
 static uint64_t *ghosts_of(const struct faci_index *index, uint64_t hash)
 {
     struct faci_bucket_place place = faci_bucket_place(faci_bucket_of(index, hash));
-    uint32_t *behind = index->segments[place.segment] + place.n_buckets;
+    struct faci_bucket *behind = index->segments[place.segment] + place.n_buckets;
     return (uint64_t *)(void *)behind + place.offset / FACI_GHOST_BUCKETS;
 }
 

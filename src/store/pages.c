@@ -202,12 +202,10 @@ void faci_pages_free_page(struct faci_pages *pages, const fac_allocator *alloc, 
 
 /* --- Places --------------------------------------------------------------------------------- */
 
-void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record,
-                    unsigned n_uses)
+void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record)
 {
     uintptr_t word = (uintptr_t)record;
-    faci_check((word & FACI_USES_MAX) == 0 && word >> (FACI_PLACE_BYTES * 8 - 1) <= 1);
-    word |= n_uses;
+    faci_check(word >> (FACI_PLACE_BYTES * 8 - 1) <= 1);
     memcpy(faci_page_of(pages, number)->places + faci_place_offset(number), &word,
            FACI_PLACE_BYTES);
 }
@@ -225,7 +223,7 @@ bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,
     *out = queue->newest * FACI_PAGE_PLACES + page->n_filled;
     page->n_filled++;
     page->n_live++;
-    faci_place_set(pages, *out, record, 0);
+    faci_place_set(pages, *out, record);
     faci_pages_note_expiry(pages, *out, faci_record_expires_at(record));
     return true;
 }
@@ -233,7 +231,7 @@ bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,
 void faci_pages_take(struct faci_pages *pages, const fac_allocator *alloc, uint32_t number)
 {
     struct faci_page *page = faci_page_of(pages, number);
-    faci_place_set(pages, number, NULL, 0);
+    faci_place_set(pages, number, NULL);
     page->n_live--;
     if (page->n_live > 0) {
         return;

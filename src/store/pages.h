@@ -23,7 +23,6 @@ enum {
 #else
     FACI_PLACE_BYTES = sizeof(void *),
 #endif
-    FACI_USES_MAX = 3, /* how often a record was used: two bits of its place */
 };
 
 #define FACI_NO_PAGE UINT32_MAX
@@ -109,29 +108,17 @@ static inline size_t faci_place_offset(uint32_t number)
     return (size_t)(number % FACI_PAGE_PLACES) * FACI_PLACE_BYTES;
 }
 
-static inline uintptr_t faci_place_word(const struct faci_pages *pages, uint32_t number)
-{
-    uintptr_t word = 0;
-    memcpy(&word, faci_page_of(pages, number)->places + faci_place_offset(number),
-           FACI_PLACE_BYTES); /* little endian where it is shorter */
-    return word;
-}
-
 static inline struct faci_record *faci_record_at(const struct faci_pages *pages,
                                                  uint32_t number)
 {
-    uintptr_t word = faci_place_word(pages, number) & ~(uintptr_t)FACI_USES_MAX;
+    uintptr_t word = 0;
+    memcpy(&word, faci_page_of(pages, number)->places + faci_place_offset(number),
+           FACI_PLACE_BYTES);          /* little endian where it is shorter */
     return (struct faci_record *)word; /* NOLINT(performance-no-int-to-ptr): it is packed */
 }
 
-/* How often it was used since it came, or since it was last spared. */
-static inline unsigned faci_uses_of(const struct faci_pages *pages, uint32_t number)
-{
-    return (unsigned)(faci_place_word(pages, number) & FACI_USES_MAX);
-}
-
-void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record,
-                    unsigned n_uses);
+/* NULL makes a hole. */
+void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record);
 
 /* A record at this place expires at this moment: the page is due then at the latest. */
 static inline void faci_pages_note_expiry(struct faci_pages *pages, uint32_t number,

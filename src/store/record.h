@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct faci_record {
-    uint32_t next; /* the link to the next one in the bucket: index.h */
+    uint32_t next; /* 2 bits: how often it was used; 30: the link to the next one, index.h */
     uint32_t expires_low;
 };
 _Static_assert(sizeof(struct faci_record) == FACI_VALUE_FRONT_BYTES, "it is the value's front");
@@ -35,7 +35,11 @@ _Static_assert(sizeof(struct faci_dead_record) <= FACI_VALUE_FRONT_BYTES, "it fi
 enum {
     FACI_RECORD_BACK_BYTES = 3,
     FACI_RECORD_KEY_MAX_BYTES = 1 << 16,
+    FACI_LINK_BITS = 30,
+    FACI_USES_MAX = 3, /* what the bits above count to */
 };
+
+#define FACI_LINK_MASK ((UINT32_C(1) << FACI_LINK_BITS) - 1)
 
 /* Moments are 40 bits of milliseconds: 34 years of a machine's uptime. The last one is never. */
 #define FACI_RECORD_NEVER ((INT64_C(1) << 40) - 1)
@@ -55,6 +59,17 @@ static inline fac_bytes faci_record_key(struct faci_record *record)
     const unsigned char *back = faci_record_back(record);
     size_t len = ((size_t)back[1] | (size_t)back[2] << 8) + 1;
     return fac_mem(back + FACI_RECORD_BACK_BYTES, len);
+}
+
+/* How often it was used since it came, or since it was last spared. */
+static inline unsigned faci_record_uses(const struct faci_record *record)
+{
+    return record->next >> FACI_LINK_BITS;
+}
+
+static inline void faci_record_set_uses(struct faci_record *record, unsigned n_uses)
+{
+    record->next = (record->next & FACI_LINK_MASK) | (uint32_t)n_uses << FACI_LINK_BITS;
 }
 
 /* FACI_STORE_NO_EXPIRY or a moment. */

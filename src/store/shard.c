@@ -5,9 +5,13 @@
  * Design notes.
  *
  * A record is known by its number (pages.h), which the chain of its bucket holds and which changes
- * when it moves. The index holds no addresses and records hold no hash: to unlink or move one, its
- * key is hashed again. That costs some nanoseconds where something leaves or moves, and none where
- * something is read.
+ * when it moves. Records hold no hash: to unlink or move one, its key is hashed again. That costs some
+ * nanoseconds where something leaves or moves, and none where something is read.
+ *
+ * The way from a number to its record leads through a page, which is one more wait for memory. A bucket
+ * knows the address of the first record of its chain, and what is found moves there: so what is asked
+ * for again costs a bucket and a record. Who changes a bucket's link says what comes first, or that
+ * nobody knows.
  *
  * The index grows by a bucket when there are five records for four buckets, and may take an eighth
  * of the budget, so that "too large for a shard" depends on the budget alone, not on what happened
@@ -144,42 +148,58 @@ uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *
     return faci_hash_key(&shard->env->seed, &key);
 }
 
-/* Where the number of a record stands: in its bucket's head, or in the record before it. */
+static struct faci_bucket *bucket_for(struct faci_shard *shard, uint64_t hash)
+{
+    return faci_bucket_at(&shard->table.index, faci_bucket_of(&shard->table.index, hash));
+}
+
+/* Where the number of a record stands: in its bucket, or in the record before it. */
 static uint32_t *link_to(struct faci_shard *shard, uint64_t hash, uint32_t number)
 {
-    uint32_t *link = faci_bucket_at(&shard->table.index,
-                                    faci_bucket_of(&shard->table.index, hash));
-    while (faci_link_number(*link) != number) {
-        faci_check(*link != FACI_NO_LINK);
-        link = &faci_record_at(&shard->table.pages, faci_link_number(*link))->next;
+    uint32_t *at = &bucket_for(shard, hash)->link;
+    uint32_t link = faci_link_read(at);
+    while (faci_link_number(link) != number) {
+        faci_check(link != FACI_NO_LINK);
+        at = &faci_record_at(&shard->table.pages, faci_link_number(link))->next;
+        link = faci_link_read(at);
     }
-    return link;
+    return at;
 }
 
 void faci_shard_relink_locked(struct faci_shard *shard, uint64_t hash, uint32_t from,
                               uint32_t to)
 {
-    *link_to(shard, hash, from) = faci_link_to(hash, to);
+    faci_link_write(link_to(shard, hash, from), faci_link_to(hash, to));
 }
 
 /* Moves the records of bucket `from` that the next bit of their hash sends to `to`. */
 static void split(struct faci_shard *shard, uint32_t from, uint32_t to)
 {
     const struct faci_table *table = &shard->table;
-    uint32_t *stays = faci_bucket_at(&table->index, from);
-    uint32_t *goes = faci_bucket_at(&table->index, to);
-    while (*stays != FACI_NO_LINK) {
-        uint32_t link = *stays;
+    struct faci_bucket *from_bucket = faci_bucket_at(&table->index, from);
+    struct faci_bucket *to_bucket = faci_bucket_at(&table->index, to);
+    uint32_t *stays = &from_bucket->link;
+    uint32_t *goes = &to_bucket->link;
+    from_bucket->first = NULL;
+    to_bucket->first = NULL;
+    while (faci_link_read(stays) != FACI_NO_LINK) {
+        uint32_t link = faci_link_read(stays);
         struct faci_record *record = faci_record_at(&table->pages, faci_link_number(link));
-        if ((faci_shard_hash_of(shard, record) & (to - from)) != 0) {
-            *stays = record->next;
-            *goes = link;
+        uint64_t hash = faci_shard_hash_of(shard, record);
+        bool is_going = (hash & (to - from)) != 0;
+        struct faci_bucket *bucket = is_going ? to_bucket : from_bucket;
+        if (bucket->first == NULL) {
+            faci_bucket_know(bucket, hash, record);
+        }
+        if (is_going) {
+            faci_link_write(stays, faci_link_read(&record->next));
+            faci_link_write(goes, link);
             goes = &record->next;
         } else {
             stays = &record->next;
         }
     }
-    *goes = FACI_NO_LINK;
+    faci_link_write(goes, FACI_NO_LINK);
 }
 
 /* One more bucket, filled from the one that stood in for it. Without memory chains get longer. */
@@ -200,12 +220,18 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
     while (index->n_buckets > FACI_FIRST_BUCKETS &&
            shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS) {
         uint32_t last = --index->n_buckets;
-        uint32_t *link = faci_bucket_at(index,
-                                        last - ((uint32_t)1 << (31 - __builtin_clz(last))));
-        while (*link != FACI_NO_LINK) {
-            link = &faci_record_at(&shard->table.pages, faci_link_number(*link))->next;
+        const struct faci_bucket *goes = faci_bucket_at(index, last);
+        struct faci_bucket *stays = faci_bucket_at(
+            index, last - ((uint32_t)1 << (31 - __builtin_clz(last))));
+        uint32_t *at = &stays->link;
+        while (faci_link_read(at) != FACI_NO_LINK) {
+            at = &faci_record_at(&shard->table.pages, faci_link_number(faci_link_read(at)))
+                      ->next;
         }
-        *link = *faci_bucket_at(index, last);
+        if (at == &stays->link) {
+            *stays = *goes;
+        }
+        faci_link_write(at, goes->link);
         faci_index_drop_segment(index, shard->env->alloc);
     }
     if (shard->table.n_entries == 0) {
@@ -223,19 +249,24 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
     if (table->index.n_buckets == 0) {
         return false;
     }
-    uint32_t *head = faci_bucket_at(&table->index, faci_bucket_of(&table->index, hash));
+    struct faci_bucket *bucket = bucket_for(shard, hash);
     struct faci_record *before = NULL;
-    uint32_t link = *head;
+    struct faci_record *record = bucket->first;
+    uint32_t link = bucket->link;
+    bool may_be = record == NULL || bucket->tag == faci_tag_of(hash);
     while (link != FACI_NO_LINK) {
-        struct faci_record *record = faci_record_at(&table->pages, faci_link_number(link));
+        if (record == NULL) {
+            record = faci_record_at(&table->pages, faci_link_number(link));
+        }
         __builtin_prefetch((const unsigned char *)record + 64);
         __builtin_prefetch((const unsigned char *)record + 128);
-        if (faci_link_fits(link, hash) && faci_record_has_key(record, key)) {
+        if (may_be && faci_link_fits(link, hash) && faci_record_has_key(record, key)) {
             if (before != NULL) {
-                before->next = record->next;
-                record->next = *head;
-                *head = link;
+                faci_link_write(&before->next, faci_link_read(&record->next));
+                faci_link_write(&record->next, bucket->link);
+                bucket->link = link;
             }
+            faci_bucket_know(bucket, hash, record);
             *out = (struct faci_spot){hash, faci_link_number(link), record};
             if (faci_shard_has_expired(op, record)) {
                 faci_shard_remove_locked(shard, op, out, FACI_GONE_EXPIRED);
@@ -244,7 +275,9 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
             return true;
         }
         before = record;
-        link = record->next;
+        link = faci_link_read(&record->next);
+        record = NULL;
+        may_be = true;
     }
     return false;
 }
@@ -267,9 +300,10 @@ bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op
         faci_shard_make_room_locked(shard, op, NULL); /* a longer array may have come before */
         return false;
     }
-    uint32_t *head = faci_bucket_at(&table->index, faci_bucket_of(&table->index, hash));
-    record->next = *head;
-    *head = faci_link_to(hash, number);
+    struct faci_bucket *bucket = bucket_for(shard, hash);
+    record->next = bucket->link; /* and no uses */
+    bucket->link = faci_link_to(hash, number);
+    faci_bucket_know(bucket, hash, record);
     table->pages.queues[name].bytes += faci_record_bytes(alloc, record);
     table->n_entries++;
     if (table->n_entries * GROW_BUCKETS > (uint64_t)table->index.n_buckets * GROW_RECORDS) {
@@ -288,8 +322,11 @@ void faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *o
     queue->bytes += faci_record_bytes(alloc, record);
     record->next = spot->record->next;
     const struct faci_spot now = {spot->hash, spot->number, record};
-    faci_place_set(&shard->table.pages, spot->number, record,
-                   faci_uses_of(&shard->table.pages, spot->number));
+    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
+    if (bucket->first == spot->record) {
+        bucket->first = record;
+    }
+    faci_place_set(&shard->table.pages, spot->number, record);
     faci_pages_note_expiry(&shard->table.pages, spot->number, faci_record_expires_at(record));
     faci_shard_use_locked(shard, &now);
     shard->n_replaced++;
@@ -301,7 +338,12 @@ void faci_shard_remove_locked(struct faci_shard *shard, struct faci_shard_op *op
                               const struct faci_spot *spot, enum faci_reason reason)
 {
     struct faci_table *table = &shard->table;
-    *link_to(shard, spot->hash, spot->number) = spot->record->next;
+    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
+    uint32_t *at = link_to(shard, spot->hash, spot->number);
+    faci_link_write(at, faci_link_read(&spot->record->next));
+    if (at == &bucket->link) {
+        bucket->first = NULL;
+    }
     queue_of(shard, spot->number)->bytes -= faci_record_bytes(shard->env->alloc, spot->record);
     uint32_t page = spot->number / FACI_PAGE_PLACES;
     faci_pages_take(&table->pages, shard->env->alloc, spot->number);
@@ -330,7 +372,7 @@ static size_t chain_len(const struct faci_table *table, uint32_t link)
 {
     size_t n = 0;
     for (; link != FACI_NO_LINK; n++) {
-        link = faci_record_at(&table->pages, faci_link_number(link))->next;
+        link = faci_link_read(&faci_record_at(&table->pages, faci_link_number(link))->next);
     }
     return n;
 }
@@ -338,11 +380,11 @@ static size_t chain_len(const struct faci_table *table, uint32_t link)
 static void clear_bucket(struct faci_shard *shard, struct faci_shard_op *op,
                          struct faci_shard_clear *clear) FACI_REQUIRES(&shard->lock)
 {
-    uint32_t link = *faci_bucket_at(&shard->table.index, clear->bucket);
+    uint32_t link = faci_bucket_at(&shard->table.index, clear->bucket)->link;
     while (link != FACI_NO_LINK) {
         struct faci_spot spot = {.number = faci_link_number(link)};
         spot.record = faci_record_at(&shard->table.pages, spot.number);
-        link = spot.record->next;
+        link = faci_link_read(&spot.record->next);
         clear->n_scanned++;
         bool has_expired = faci_shard_has_expired(op, spot.record);
         if (has_expired || faci_bytes_start_with(faci_record_key(spot.record), clear->prefix)) {
@@ -361,7 +403,7 @@ bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
     const struct faci_table *table = &shard->table;
     shard->all_epoch++;
     for (; clear->bucket < table->index.n_buckets; clear->bucket++) {
-        size_t n = chain_len(table, *faci_bucket_at(&table->index, clear->bucket));
+        size_t n = chain_len(table, faci_bucket_at(&table->index, clear->bucket)->link);
         size_t cost = n > 0 ? n : 1; /* empty buckets take time too */
         if (cost > clear->n_left && !is_first) {
             return false;

@@ -116,9 +116,10 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
 static inline void faci_shard_use_locked(struct faci_shard *shard, const struct faci_spot *spot)
     FACI_REQUIRES(&shard->lock)
 {
-    unsigned n_uses = faci_uses_of(&shard->table.pages, spot->number);
+    (void)shard; /* for its lock */
+    unsigned n_uses = faci_record_uses(spot->record);
     if (n_uses < FACI_USES_MAX) {
-        faci_place_set(&shard->table.pages, spot->number, spot->record, n_uses + 1);
+        faci_record_set_uses(spot->record, n_uses + 1);
     }
 }
 

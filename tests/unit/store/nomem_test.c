@@ -138,7 +138,9 @@ static void test_nomem__growing_index(void **state)
     (void)state;
     assert_int_equal(sweep(set_new, 64), 2);
     assert_int_equal(sweep(set_new, 256), 4);
-    assert_int_equal(sweep(set_new, 320), 3);
+    assert_int_equal(sweep(set_new, 80), 2);
+    assert_int_equal(sweep(set_new, 320), 4);
+    assert_int_equal(sweep(set_new, 960), 3);
     assert_int_equal(sweep(set_new, 1280), 4);
     assert_int_equal(sweep(count_new, 1280), 4);
 }
