@@ -308,6 +308,15 @@ static void print_schedule(void)
     (void)fprintf(stderr, "\n%s\n", g.failure);
 }
 
+static void make_caller(ucontext_t *context, unsigned char *stack)
+{
+    (void)getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = STACK_BYTES;
+    context->uc_link = NULL;
+    makecontext(context, be_caller, 0);
+}
+
 struct sched_result sched_explore(const struct sched_plan *plan)
 {
     static unsigned char stacks[SCHED_CALLERS_MAX][STACK_BYTES];
@@ -317,12 +326,7 @@ struct sched_result sched_explore(const struct sched_plan *plan)
     g.n_known = 0;
     g.random = plan->seed;
     for (unsigned i = 0; i < plan->n_callers; i++) {
-        ucontext_t *context = &g.callers[i].context;
-        (void)getcontext(context);
-        context->uc_stack.ss_sp = stacks[i];
-        context->uc_stack.ss_size = STACK_BYTES;
-        context->uc_link = NULL;
-        makecontext(context, be_caller, 0);
+        make_caller(&g.callers[i].context, stacks[i]);
     }
     while (!result.is_all && g.failure[0] == '\0' && result.n_runs < plan->n_runs_max) {
         run_once();
