@@ -53,7 +53,8 @@ run_valgrind() {
     rm -rf build/valgrind
     mkdir -p build/valgrind
     ctest --test-dir build/test -N -V | sed -n 's/^[0-9]*: Test command: //p' |
-        grep -F "$PWD/build/test/tests/unit/" >build/valgrind/commands ||
+        grep -F "$PWD/build/test/tests/unit/" |
+        grep -vF who_finds_the_line_full >build/valgrind/commands || # 65,536 calls in its time
         die "there are no unit tests in build/test"
     say "$(wc -l <build/valgrind/commands) unit tests under valgrind"
     xargs -P "$n_processors" -L 1 tools/dev/valgrind_one.sh <build/valgrind/commands ||
