@@ -386,12 +386,21 @@ static size_t run_one(struct worker *worker)
 
 /* --- Threads --------------------------------------------------------------------------------- */
 
+static bool has_seen_all(struct traffic *traffic)
+{
+    struct kit_ledger_sum sum = kit_ledger_sum(traffic->ledger);
+    return sum.n[KIT_OUTCOME_OK] > 0 && sum.n[KIT_OUTCOME_MISS] > 0 &&
+           (traffic->options.deadline_max_ms == 0 || atomic_load(&traffic->n_timeouts) > 0);
+}
+
 static bool goes_on(struct traffic *traffic)
 {
+    int64_t passed_ms = kit_now_ms() - traffic->begun_at_ms;
     if (traffic->options.n_ops == 0) {
-        return kit_now_ms() - traffic->begun_at_ms < traffic->options.duration_ms;
+        return passed_ms < traffic->options.duration_ms;
     }
-    return atomic_load_explicit(&traffic->n_left, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&traffic->n_left, memory_order_relaxed) > 0 ||
+           (passed_ms < TRAFFIC_PATIENCE_MS && !has_seen_all(traffic));
 }
 
 static void take_off(struct traffic *traffic, uint64_t n)

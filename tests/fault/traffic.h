@@ -19,10 +19,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TRAFFIC_PATIENCE_MS = 20000 };
+
 struct traffic_options {
     fac_cache *cache;
     size_t n_threads;
-    uint64_t n_ops; /* of all threads, each item of a batch one; 0: for duration_ms */
+    /* Of all threads, each item of a batch one; 0: for duration_ms. They go on past it, for at most
+     * TRAFFIC_PATIENCE_MS, until calls have hit, missed and, where deadlines are short, been given
+     * up: how many calls that takes is the machine's affair. */
+    uint64_t n_ops;
     uint32_t duration_ms;
     size_t n_own_keys;      /* of each thread; 0: 8 */
     size_t n_shared_keys;   /* 0: 64 */
