@@ -120,7 +120,7 @@ static void test_server_password__one_that_hangs_holds_up_nobody(void **state)
     (void)state;
     struct live live;
     struct teller teller;
-    kit_threads_join(kit_threads_start(1, do_nothing, NULL)); /* a sanitizer's own comes with it */
+    kit_threads_join(kit_threads_start(1, do_nothing, NULL)); /* and a sanitizer's own */
     begin(&live, &teller);
     size_t n_threads = kit_count_threads();
     atomic_store(&teller.waits, true);
