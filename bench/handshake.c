@@ -17,7 +17,6 @@
 
 #include <arpa/inet.h>
 #include <hiredis/hiredis.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -25,7 +24,7 @@ enum {
     N_TURNS = 150,
     N_QUICK_TURNS = 15,
     TIMEOUT_MS = 5000,
-    FIELD_COUNT = 3,
+    N_SIDES = 3,
 };
 
 static const char k_group[] = "tls";
@@ -108,8 +107,8 @@ static bool await_idle(struct bout *bout)
 /* The sides in turn, so that what drifts touches all alike. */
 static bool run_turns(struct bout *bout, uint32_t n_turns, double *medians)
 {
-    const uint32_t n_sides = bout->hiredis_context != NULL ? 3 : 2;
-    static double times_us[3][N_TURNS];
+    const uint32_t n_sides = N_SIDES - (bout->hiredis_context != NULL ? 0U : 1U);
+    static double times_us[N_SIDES][N_TURNS];
     for (uint32_t i = 0; i < N_WARM + n_turns; i++) {
         for (uint32_t side = 0; side < n_sides; side++) {
             double us = 0;
@@ -201,7 +200,7 @@ bool bench_handshake_run(const struct bench_plan *plan, const struct bench_endpo
         return true;
     }
     struct bout bout = {.hiredis_context = hiredis_context};
-    double medians[FIELD_COUNT] = {0};
+    double medians[N_SIDES] = {0};
     bool is_ok = open_bout(&bout, endpoint, direct) &&
                  run_turns(&bout, plan->is_quick ? N_QUICK_TURNS : N_TURNS, medians) &&
                  check_reports(&bout) && add_rows(&bout, where, medians, report);

@@ -208,6 +208,6 @@ bool bench_group_https(const struct bench_plan *plan, struct bench_report *repor
                  run_cell(plan, &endpoint, &behind->local, 16, true, report) &&
                  run_cell(plan, &endpoint, &behind->local, 16, false, report);
     kit_bridge_stop(bridge);
-    bench_report_note(report, "https: against libcurl, %s", curl_version());
+    bench_report_note(report, "https: against %s", curl_version());
     return is_ok;
 }

@@ -11,7 +11,6 @@
 
 #include <kit/certs.h>
 #include <kit/server.h>
-#include <stdlib.h>
 
 static const char k_group[] = "tls";
 
