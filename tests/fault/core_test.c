@@ -277,8 +277,10 @@ static _Noreturn void idle(const struct live *live, const char *dir, int ready)
         (void)show(MARKER, idler.marker);
         is_good = write(ready, "x", 1) == 1;
     }
-    while (is_good) {
-        (void)pause();
+    if (is_good) {
+        for (;;) {
+            (void)pause();
+        }
     }
     _exit(1);
 }
