@@ -135,7 +135,7 @@ static bool run_cells(const struct bench_plan *plan, const struct bench_endpoint
 /* --- The group -------------------------------------------------------------------------------- */
 
 static bool run_server(const struct bench_plan *plan, const struct bench_server *like,
-                       const char *ca_file, struct bench_report *report)
+                       const char *ca_file, bool has_handshakes, struct bench_report *report)
 {
     const struct kit_server_options options = {
         .kind = like->tcp.is_valkey ? KIT_VALKEY : KIT_REDIS, .is_tls = true};
@@ -154,7 +154,8 @@ static bool run_server(const struct bench_plan *plan, const struct bench_server 
         .is_valkey = like->tcp.is_valkey,
     };
     bool is_ok = run_cells(plan, &endpoint, &direct, report) &&
-                 bench_handshake_run(plan, &endpoint, &direct, s_hiredis_context, report);
+                 (!has_handshakes ||
+                  bench_handshake_run(plan, &endpoint, &direct, s_hiredis_context, report));
     kit_server_stop(server);
     return is_ok;
 }
@@ -164,7 +165,7 @@ bool bench_group_tls(const struct bench_plan *plan, struct bench_report *report)
     const struct kit_cert ca = kit_cert("ca.pem");
     bool is_ok = begin_hiredis(ca.path, report);
     for (uint32_t i = 0; i < bench_plan_n_servers(plan) && is_ok; i++) {
-        is_ok = run_server(plan, &plan->servers[i], ca.path, report);
+        is_ok = run_server(plan, &plan->servers[i], ca.path, i == 0, report);
     }
     end_hiredis();
     return is_ok;
