@@ -10,16 +10,31 @@
 #include <curl/curl.h>
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
     LARGE_BYTES = 32 * 1024, /* libcurl has 64 KiB for what it sends; 16 KiB are for answers */
+    SPARE_BYTES = 64 * 1024,
 };
+
+/* One large block is kept for the next: libcurl 7 takes and gives one back for each request. */
+static _Atomic(void *) spare;
+
+static void *give_large(size_t bytes)
+{
+    void *block = atomic_exchange(&spare, NULL);
+    if (block != NULL && malloc_usable_size(block) < bytes) {
+        faci_mem_free_wiped(block);
+        block = NULL;
+    }
+    return block != NULL ? block : faci_mem_alloc_undumped(bytes);
+}
 
 static void *give(size_t bytes)
 {
     if (bytes >= LARGE_BYTES) {
-        return faci_mem_alloc_undumped(bytes);
+        return give_large(bytes);
     }
     return k_faci_libc.allocate(k_faci_libc.context, bytes > 0 ? bytes : 1);
 }
@@ -34,6 +49,16 @@ static void *give_zeros(size_t count, size_t each)
     return block;
 }
 
+static void take_back(void *block)
+{
+    size_t bytes = block != NULL ? malloc_usable_size(block) : 0;
+    if (bytes >= SPARE_BYTES && bytes < 2 * SPARE_BYTES) { /* give_large() made it */
+        explicit_bzero(block, bytes);
+        block = atomic_exchange(&spare, block);
+    }
+    faci_mem_free_wiped(block);
+}
+
 /* Always elsewhere: in place or not is malloc's to decide, and what it leaves is out of reach. */
 static void *give_more(void *block, size_t bytes)
 {
@@ -41,7 +66,7 @@ static void *give_more(void *block, size_t bytes)
     if (larger != NULL && block != NULL) {
         size_t had = malloc_usable_size(block);
         memcpy(larger, block, had < bytes ? had : bytes);
-        faci_mem_free_wiped(block);
+        take_back(block);
     }
     return larger;
 }
@@ -58,6 +83,6 @@ static char *give_copy(const char *text)
 
 bool faci_http_init_curl(void)
 {
-    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, give, faci_mem_free_wiped, give_more,
-                                give_copy, give_zeros) == CURLE_OK;
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, give, take_back, give_more, give_copy,
+                                give_zeros) == CURLE_OK;
 }

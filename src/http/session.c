@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -41,6 +42,9 @@ struct faci_http_session {
     struct curl_slist bearer; /* the last of them: its text is the secret's own */
     struct faci_secret *line; /* "Authorization: Bearer …"; NULL: no key is sent */
     struct curl_slist *connect_to;
+    atomic_uint n_events; /* put and told of by session_wake() */
+    unsigned n_seen;      /* the reader's: of them, when it last looked */
+    atomic_bool is_waiting;
     bool is_under_way;
     bool is_over;
     fac_error why;
@@ -370,23 +374,34 @@ static void collect(struct faci_http_session *session)
     }
 }
 
+/* Who waits says so, and then looks whether anything came since it last looked; who has something says so,
+ * and then looks whether anybody waits. One of them notices the other, and a caller who reads what it has
+ * just put itself need not wake itself: that took four system calls. */
 static void session_drive(struct faci_http_session *session, int wait_ms)
 {
     int n_running = 0;
     (void)curl_multi_perform(session->multi, &n_running);
     if (n_running > 0 || !session->is_under_way) {
-        (void)curl_multi_poll(session->multi, NULL, 0, wait_ms, NULL);
+        atomic_store(&session->is_waiting, true);
+        if (atomic_load(&session->n_events) == session->n_seen) {
+            (void)curl_multi_poll(session->multi, NULL, 0, wait_ms, NULL);
+        }
+        atomic_store(&session->is_waiting, false);
         (void)curl_multi_perform(session->multi, &n_running);
     }
 }
 
 static void session_wake(struct faci_http_session *session)
 {
-    (void)curl_multi_wakeup(session->multi);
+    (void)atomic_fetch_add(&session->n_events, 1U);
+    if (atomic_load(&session->is_waiting)) {
+        (void)curl_multi_wakeup(session->multi);
+    }
 }
 
 static ssize_t session_take(struct faci_http_session *session, void *buf, size_t cap)
 {
+    session->n_seen = atomic_load(&session->n_events);
     if (session->is_under_way) {
         collect(session);
     }
