@@ -52,7 +52,7 @@ static void *give_zeros(size_t count, size_t each)
 static void take_back(void *block)
 {
     size_t bytes = block != NULL ? malloc_usable_size(block) : 0;
-    if (bytes >= SPARE_BYTES && bytes < 2 * SPARE_BYTES) { /* give_large() made it */
+    if (bytes >= SPARE_BYTES && bytes < (size_t)2 * SPARE_BYTES) { /* give_large() made it */
         explicit_bzero(block, bytes);
         block = atomic_exchange(&spare, block);
     }
