@@ -3,6 +3,9 @@
 # bench.sh: side by side with hiredis, and the Python package with redis-py, which is the group
 # `python` and a program of its own; options (--quick, --only NAME) go to both.
 
+# shellcheck source=tools/dev/hiredis_tls.sh
+. tools/dev/hiredis_tls.sh
+
 run_bench() {
     local groups=() options=() with_python=
     while [ $# -gt 0 ]; do
@@ -16,6 +19,8 @@ run_bench() {
     done
     # The fault proxy of the tests, which adds the round trips, needs cmocka.
     need_packages "${PACKAGES_BENCH[@]}" libcmocka-dev
+    need_hiredis_tls
+    configure_preset bench "-DFAC_HIREDIS_TLS_SOURCE=$PWD/$hiredis_tls"
     build_preset bench fac_bench faciliter_python
     mkdir -p build/bench/out
     if [ ${#groups[@]} -gt 0 ] || [ -z "$with_python" ]; then
