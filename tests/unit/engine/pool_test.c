@@ -432,6 +432,36 @@ static void test_pool__only_an_answer_ends_the_breakers_trouble(void **state)
     end(&scene);
 }
 
+/* What answers while the breaker probes may have been asked before it opened: the probe tells. */
+static void test_pool__a_late_answer_is_no_probe(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, rig_echo, NULL, 2);
+    const struct faci_breaker_config config = {
+        .is_on = true, .open_ms = 1000, .open_cap_ms = 5000};
+    struct faci_breaker *breaker = &scene.pool.breaker;
+    faci_breaker_init(breaker, &config, 1);
+    fac_error err;
+    (void)faci_fail(&err, FAC_E_UNAVAILABLE, 0, "it died");
+    int64_t now_ns = faci_clock_now_ns();
+    for (int i = 0; i < 3; i++) {
+        faci_breaker_event(breaker, now_ns, &err);
+    }
+    struct faci_lease probe = {.now_ns = now_ns, .began_ns = now_ns};
+    assert_true(
+        faci_breaker_enter(breaker, faci_clock_after_ms(now_ns, 60000), &probe.is_probe, &err));
+    assert_true(probe.is_probe);
+    atomic_store(&scene.pool.is_uneasy, true);
+    struct faci_lease older = {.now_ns = now_ns, .began_ns = now_ns};
+    faci_pool_report(&scene.pool, &older, FAC_OK, false, &err);
+    assert_int_equal(breaker->state, FACI_BREAKER_PROBING);
+    assert_true(atomic_load(&scene.pool.is_uneasy));
+    faci_pool_report(&scene.pool, &probe, FAC_OK, false, &err);
+    assert_int_equal(breaker->state, FACI_BREAKER_CLOSED);
+    end(&scene);
+}
+
 /* What a caller waited for a connection is not what the server took: the clock is read again. */
 static void test_pool__the_time_is_that_of_the_connection(void **state)
 {
@@ -508,6 +538,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_pool__waits_no_longer_than_its_deadline),
     KIT_TEST(test_pool__waiters_are_told_when_the_server_goes_down),
     KIT_TEST(test_pool__close_wakes_everybody),
+    KIT_TEST(test_pool__a_late_answer_is_no_probe),
     KIT_TEST(test_pool__only_an_answer_ends_the_breakers_trouble),
     KIT_TEST(test_pool__the_time_is_that_of_the_connection),
     KIT_TEST(test_pool__looks_at_what_was_idle_for_long),
