@@ -23,11 +23,31 @@ static inline uint64_t rotl(uint64_t word, unsigned by)
     return word << by | word >> (64U - by);
 }
 
+static inline uint64_t load_le32(const unsigned char *at)
+{
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
+           (uint64_t)at[3] << 24;
+}
+
 static inline uint64_t load_le64(const unsigned char *at)
 {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
            (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
            (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
+/* Fewer than 8 bytes, the others 0: from both ends, so that no byte is looked at alone. */
+static inline uint64_t load_short(const unsigned char *at, size_t n)
+{
+    if (n >= 4) {
+        const unsigned char *end = at + n - 4;
+        return load_le32(at) | load_le32(end) << (8 * (n - 4));
+    }
+    if (n == 0) {
+        return 0;
+    }
+    return (uint64_t)at[0] | (uint64_t)at[n / 2] << (8 * (n / 2)) |
+           (uint64_t)at[n - 1] << (8 * (n - 1));
 }
 
 static inline void sip_rounds(struct sip *sip, int n)
@@ -63,14 +83,13 @@ static inline void sip_piece(struct sip *sip, fac_bytes piece, int n_rounds)
         sip_word(sip, sip->tail | word << shift, n_rounds);
         sip->tail = shift > 0 ? word >> (64U - shift) : 0;
     }
-    for (; left > 0; at++, left--) {
-        sip->tail |= (uint64_t)*at << (sip->n_tail * 8U);
-        sip->n_tail++;
-        if (sip->n_tail == 8) {
-            sip_word(sip, sip->tail, n_rounds);
-            sip->tail = 0;
-            sip->n_tail = 0;
-        }
+    uint64_t word = load_short(at, left);
+    sip->tail |= word << shift;
+    sip->n_tail += (unsigned)left;
+    if (sip->n_tail >= 8) {
+        sip_word(sip, sip->tail, n_rounds);
+        sip->n_tail -= 8;
+        sip->tail = sip->n_tail > 0 ? word >> (64U - shift) : 0;
     }
 }
 
