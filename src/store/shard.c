@@ -32,14 +32,6 @@ enum {
 
 /* --- Operations ----------------------------------------------------------------------------- */
 
-void faci_shard_op_begin(struct faci_shard_op *op, const struct faci_shard_env *env)
-{
-    op->env = env;
-    op->now_ms = INT64_MIN;
-    op->dead = NULL;
-    op->sparse_page = FACI_NO_PAGE;
-}
-
 void faci_shard_op_end(struct faci_shard_op *op)
 {
     while (op->dead != NULL) {
@@ -53,20 +45,6 @@ static void bury(struct faci_shard_op *op, struct faci_record *record)
 {
     ((struct faci_dead_record *)(void *)record)->next = op->dead;
     op->dead = record;
-}
-
-int64_t faci_shard_op_now(struct faci_shard_op *op)
-{
-    if (op->now_ms == INT64_MIN) {
-        op->now_ms = op->env->now_ms(op->env->clock);
-    }
-    return op->now_ms;
-}
-
-bool faci_shard_has_expired(struct faci_shard_op *op, struct faci_record *record)
-{
-    int64_t at_ms = faci_record_expires_at(record);
-    return at_ms != FACI_STORE_NO_EXPIRY && faci_shard_op_now(op) >= at_ms;
 }
 
 /* --- Life ----------------------------------------------------------------------------------- */
@@ -148,7 +126,7 @@ uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *
     return faci_hash_key(&shard->env->seed, &key);
 }
 
-static struct faci_bucket *bucket_for(struct faci_shard *shard, uint64_t hash)
+static inline struct faci_bucket *bucket_for(struct faci_shard *shard, uint64_t hash)
 {
     return faci_bucket_at(&shard->table.index, faci_bucket_of(&shard->table.index, hash));
 }

@@ -82,13 +82,23 @@ enum faci_reason {
     FACI_GONE_EXPIRED,
 };
 
-void faci_shard_op_begin(struct faci_shard_op *op, const struct faci_shard_env *env);
+static inline void faci_shard_op_begin(struct faci_shard_op *op,
+                                       const struct faci_shard_env *env)
+{
+    *op = (struct faci_shard_op){.env = env, .now_ms = INT64_MIN, .sparse_page = FACI_NO_PAGE};
+}
 
 /* Frees what the operation removed. Call it unlocked: a big value takes long to free. */
 void faci_shard_op_end(struct faci_shard_op *op);
 
 /* The moment of the operation: the clock is read at most once, and only if someone asks. */
-int64_t faci_shard_op_now(struct faci_shard_op *op);
+static inline int64_t faci_shard_op_now(struct faci_shard_op *op)
+{
+    if (op->now_ms == INT64_MIN) {
+        op->now_ms = op->env->now_ms(op->env->clock);
+    }
+    return op->now_ms;
+}
 
 /* Takes no memory. `env` must outlive the shard. */
 void faci_shard_init(struct faci_shard *shard, const struct faci_shard_env *env,
@@ -175,7 +185,11 @@ void faci_shard_tidy_locked(struct faci_shard *shard, struct faci_shard_op *op)
     FACI_REQUIRES(&shard->lock);
 
 /* Whether the record has expired. */
-bool faci_shard_has_expired(struct faci_shard_op *op, struct faci_record *record);
+static inline bool faci_shard_has_expired(struct faci_shard_op *op, struct faci_record *record)
+{
+    int64_t at_ms = faci_record_expires_at(record);
+    return at_ms != FACI_STORE_NO_EXPIRY && faci_shard_op_now(op) >= at_ms;
+}
 
 uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *record);
 
