@@ -40,6 +40,8 @@ struct bench_endpoint {
     const char *unix_socket; /* NULL: TCP. */
     int port;                /* On 127.0.0.1. */
     bool is_valkey;
+    const char *ca_file; /* TLS, and whom to trust; NULL: plain. */
+    const char *api_key; /* The REST form over https; NULL: no. */
 };
 
 /* An open driver. A driver that shares one handle among its threads uses handles[0]. */
@@ -60,7 +62,7 @@ struct bench_driver {
     uint32_t (*count_connections)(struct bench_peer *peer); /* NULL: one for each thread. */
 };
 
-/* The drivers: ours.c, hiredis.c, many.c, store.c. */
+/* The drivers: ours.c, hiredis.c, many.c, store.c; tls.c and https.c, in a build that has those. */
 extern const struct bench_driver k_ours_get_into;
 extern const struct bench_driver k_ours_get;
 extern const struct bench_driver k_ours_set;
@@ -73,6 +75,7 @@ extern const struct bench_driver k_hiredis_set;
 extern const struct bench_driver k_hiredis_get_pipeline;
 extern const struct bench_driver k_hiredis_mget;
 extern const struct bench_driver k_hiredis_set_pipeline;
+extern const struct bench_driver k_curl_get;
 
 /* Opening and closing, for the drivers that differ in `run` only. */
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);

@@ -5,6 +5,7 @@
 #include <faciliter/cache.h>
 
 #include <stddef.h>
+#include <stdio.h>
 
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint)
 {
@@ -14,12 +15,19 @@ bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpo
     options.provider = endpoint->is_valkey ? FAC_VALKEY : FAC_REDIS;
     options.prefix = BENCH_PREFIX;
     options.max_connections = peer->max_connections;
-    if (endpoint->unix_socket != NULL) {
+    char url[64];
+    if (endpoint->api_key != NULL) {
+        (void)snprintf(url, sizeof(url), "https://127.0.0.1:%d", endpoint->port);
+        options.url = url;
+        options.api_key = endpoint->api_key;
+    } else if (endpoint->unix_socket != NULL) {
         options.unix_socket = endpoint->unix_socket;
     } else {
         options.host = "127.0.0.1";
         options.port = endpoint->port;
+        options.tls = endpoint->ca_file != NULL ? FAC_YES : FAC_NO;
     }
+    options.tls_ca_file = endpoint->ca_file;
     fac_error err;
     fac_cache *cache = NULL;
     fac_status st = fac_cache_open(&options, &cache, &err);

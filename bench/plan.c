@@ -81,6 +81,12 @@ static const struct group {
     {"delay",        bench_group_delay,        true,  "with 0.2, 1 and 5 ms of added round trip"},
     {"latency",      bench_group_latency,      true,  "99th percentile of 64 threads at half of hiredis's most"},
     {"memory",       bench_group_memory,       true,  "the memory backend; what a handle, the library, a process take"},
+#ifdef FAC_HAS_TLS
+    {"tls",          bench_group_tls,          true,  "1 and 64 threads over TLS; handshakes, whole and resumed"},
+#endif
+#ifdef FAC_HAS_HTTP
+    {"https",        bench_group_https,        true,  "the REST form over https, beside libcurl's own handles"},
+#endif
     {"instructions", bench_group_instructions, false, "instructions of a GET, by valgrind; only when named"},
 };
 /* clang-format on */

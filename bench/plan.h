@@ -43,6 +43,8 @@ bench_group_fn bench_group_grid;         /* plan.c: 24 cells of 8 threads. */
 bench_group_fn bench_group_delay;        /* delay.c */
 bench_group_fn bench_group_latency;      /* latency.c */
 bench_group_fn bench_group_memory;       /* memory.c */
+bench_group_fn bench_group_tls;          /* tls.c */
+bench_group_fn bench_group_https;        /* https.c */
 bench_group_fn bench_group_instructions; /* instructions.c */
 
 #endif

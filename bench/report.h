@@ -22,6 +22,7 @@ enum bench_kind {
     BENCH_RATE = 2,    /* Ours alone: operations per second. */
     BENCH_BYTES = 3,   /* A size; its bar is the most it may be. */
     BENCH_COUNT = 4,   /* A number of things; its bar is the most it may be. */
+    BENCH_TIME = 5,    /* Microseconds; its bar is the most it may be. */
 };
 
 /* Percentiles of a latency, in microseconds. Medians of the slices. */
@@ -47,7 +48,7 @@ struct bench_row {
     struct bench_pairs pairs;    /* BENCH_RATIO; the ratios of BENCH_LATENCY. */
     struct bench_tail ours_tail; /* BENCH_LATENCY. */
     struct bench_tail base_tail;
-    double value; /* BENCH_RATE, BENCH_BYTES, BENCH_COUNT. */
+    double value; /* BENCH_RATE, BENCH_BYTES, BENCH_COUNT, BENCH_TIME. */
     bool has_bar;
     double bar;
     bool is_repeated; /* It missed; the next row is the same, three times as long. */

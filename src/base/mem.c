@@ -4,9 +4,12 @@
 
 #include "base/assert.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__linux__)
 #    include <malloc.h>
@@ -106,6 +109,39 @@ void faci_mem_free(const fac_allocator *alloc, void *block)
     if (block != NULL) {
         alloc->release(alloc->context, block);
     }
+}
+
+void *faci_mem_alloc_undumped(size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (bytes > PTRDIFF_MAX - page) {
+        return NULL;
+    }
+    const size_t whole = (bytes + page - 1) / page * page;
+    void *block = aligned_alloc(page, whole);
+#ifdef MADV_DONTDUMP
+    if (block != NULL) {
+        (void)madvise(block, whole, MADV_DONTDUMP);
+    }
+#endif
+    return block;
+}
+
+void faci_mem_free_wiped(void *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    const size_t bytes = malloc_usable_size(block);
+    explicit_bzero(block, bytes);
+#ifdef MADV_DODUMP
+    /* If it was from above; of any other block that begins a page nothing changes. */
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if ((uintptr_t)block % page == 0 && bytes >= page) {
+        (void)madvise(block, bytes / page * page, MADV_DODUMP);
+    }
+#endif
+    free(block);
 }
 
 void faci_mem_free_secret(const fac_allocator *alloc, char *secret)

@@ -34,6 +34,11 @@ size_t faci_mem_footprint(const fac_allocator *alloc, void *block, size_t bytes)
 /* `block` may be NULL. */
 void faci_mem_free(const fac_allocator *alloc, void *block);
 
+/* malloc's memory on whole pages that are left out of core files, as well as that can be had. It may be
+ * given to free(); the latter of these overwrites it first, and any other block of malloc's. */
+void *faci_mem_alloc_undumped(size_t bytes);
+void faci_mem_free_wiped(void *block);
+
 /* Overwrite, then free, a string that held a secret; NULL is fine. */
 void faci_mem_free_secret(const fac_allocator *alloc, char *secret);
 

@@ -1,35 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/ask.c — asking the application for its password, which may take for ever.
- *
- * Design notes. As a name lookup (net/address.c): a question is a job on a detached thread, counted
- * by its thread, by the asker and by each caller that waits; whoever lets go last frees it. An answer
- * that nobody waited for any more is kept for the next who asks. After a fork the thread of a job is
- * gone in the child: a job of another process is not waited for. */
+/* engine/ask.c — asking the application for its password, which may take for ever. An answer that
+ * nobody waited for any more is kept for the next who asks. */
 #include "engine/ask.h"
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/sync.h"
+#include "base/single_flight.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     ASK_STACK_BYTES = 1024 * 1024, /* it is the application's code that runs there */
 };
 
-struct job {
-    struct faci_mutex lock;
-    struct faci_cond ended;
-    unsigned refs;  /* guarded by lock */
-    bool has_ended; /* guarded by lock */
-    bool is_taken;  /* somebody has its answer; guarded by lock */
-    pid_t pid;
+struct question {
+    struct faci_flight flight;
+    bool is_taken; /* somebody has its answer; guarded by the flight's lock */
     fac_password_fn *fn;
     void *context;
     uint32_t within_ms;
@@ -41,163 +28,108 @@ struct faci_asker {
     const fac_allocator *alloc;
     fac_password_fn *fn;
     void *context;
-    struct faci_mutex lock;
-    struct job *job; /* the last one; guarded by lock */
-    atomic_bool is_closed;
+    struct faci_single_flight questions;
 };
 
-static void job_unref(struct job *job)
+static void run_question(struct faci_flight *flight)
 {
-    faci_mutex_lock(&job->lock);
-    unsigned left = --job->refs;
-    faci_mutex_unlock(&job->lock);
-    if (left == 0) {
-        faci_secret_free(job->answer);
-        faci_mutex_fini(&job->lock);
-        faci_cond_fini(&job->ended);
-        faci_mem_free(&k_faci_libc, job);
-    }
-}
-
-static void *run_job(void *context)
-{
-    struct job *job = context;
+    struct question *question = (struct question *)flight;
     struct faci_secret *answer = faci_secret_new_empty(FACI_PASSWORD_MAX_BYTES);
     fac_password out = {.size = sizeof(out), .text_cap = FACI_PASSWORD_MAX_BYTES + 1};
     int64_t asked_ns = faci_clock_now_ns();
     bool is_there = false;
     if (answer != NULL) {
         out.text = faci_secret_room(answer);
-        is_there = job->fn(job->context, job->within_ms, &out);
+        is_there = question->fn(question->context, question->within_ms, &out);
     }
-    faci_mutex_lock(&job->lock);
-    if (is_there) {
-        faci_secret_set_len(answer, strnlen(out.text, FACI_PASSWORD_MAX_BYTES));
-        job->answer = answer;
-        job->expires_ns = out.expires_in_ms > 0
-                              ? faci_clock_after_ms(asked_ns, (uint64_t)out.expires_in_ms)
-                              : FACI_NEVER_NS;
-    } else {
+    if (!is_there) {
         faci_secret_free(answer);
+        return;
     }
-    job->has_ended = true;
-    faci_cond_broadcast(&job->ended);
-    faci_mutex_unlock(&job->lock);
-    job_unref(job);
-    return NULL;
+    faci_secret_set_len(answer, strnlen(out.text, FACI_PASSWORD_MAX_BYTES));
+    question->answer = answer;
+    question->expires_ns = out.expires_in_ms > 0
+                               ? faci_clock_after_ms(asked_ns, (uint64_t)out.expires_in_ms)
+                               : FACI_NEVER_NS;
 }
 
-/* With every signal blocked: they belong to the application's own threads. */
-static int start_thread(struct job *job)
+static void free_question(struct faci_flight *flight)
 {
-    pthread_attr_t attr;
-    int rc = pthread_attr_init(&attr);
-    if (rc != 0) {
-        return rc;
-    }
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    (void)pthread_attr_setstacksize(&attr, ASK_STACK_BYTES);
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    rc = pthread_create(&thread, &attr, run_job, job);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attr);
-    return rc;
+    faci_secret_free(((struct question *)flight)->answer);
+    faci_mem_free(&k_faci_libc, flight);
 }
 
-/* The job whose answer will do, with a reference of the caller's; NULL: there is none. */
-static struct job *join_locked(struct faci_asker *asker) FACI_REQUIRES(&asker->lock)
+static const struct faci_flight_kind k_question = {ASK_STACK_BYTES, run_question,
+                                                   free_question};
+
+static bool is_fresh(const struct faci_flight *flight)
 {
-    struct job *job = asker->job;
-    if (job == NULL) {
-        return NULL;
-    }
-    faci_mutex_lock(&job->lock);
-    bool is_fresh = !job->is_taken && job->answer != NULL &&
-                    faci_clock_left_ns(job->expires_ns) > 0;
-    bool will_do = job->has_ended ? is_fresh : job->pid == getpid();
-    if (will_do) {
-        job->refs++;
-    }
-    faci_mutex_unlock(&job->lock);
-    return will_do ? job : NULL;
+    const struct question *question = (const struct question *)flight;
+    return !question->is_taken && question->answer != NULL &&
+           faci_clock_left_ns(question->expires_ns) > 0;
 }
 
-static fac_status start_locked(struct faci_asker *asker, int64_t deadline_ns, struct job **out,
-                               fac_error *err) FACI_REQUIRES(&asker->lock)
+static fac_status join_or_start_locked(struct faci_asker *asker, int64_t deadline_ns,
+                                       struct question **out, fac_error *err)
+    FACI_REQUIRES(&asker->questions.lock)
 {
-    struct job *job = faci_mem_zalloc(&k_faci_libc, sizeof(*job));
-    if (job == NULL) {
+    *out = (struct question *)faci_flight_join_locked(&asker->questions, is_fresh);
+    if (*out != NULL) {
+        return FAC_OK;
+    }
+    struct question *question = faci_mem_zalloc(&k_faci_libc, sizeof(*question));
+    if (question == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    faci_mutex_init(&job->lock);
-    faci_cond_init(&job->ended);
-    job->pid = getpid();
-    job->fn = asker->fn;
-    job->context = asker->context;
+    question->fn = asker->fn;
+    question->context = asker->context;
     int64_t left_ms = faci_clock_left_ns(deadline_ns) / FACI_NS_PER_MS;
-    job->within_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX;
-    job->refs = 3; /* thread, asker, caller: before any of them can let go */
-    int rc = start_thread(job);
+    question->within_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX;
+    int rc = faci_flight_start_locked(&asker->questions, &question->flight, &k_question);
     if (rc != 0) {
         char text[96];
-        job->refs = 1;
-        job_unref(job);
         return faci_fail(err, FAC_E_UNAVAILABLE, rc, "cannot ask for the password: %s",
                          faci_errno_text(rc, text, sizeof(text)));
     }
-    if (asker->job != NULL) {
-        job_unref(asker->job);
-    }
-    asker->job = job;
-    *out = job;
+    *out = question;
     return FAC_OK;
 }
 
-static fac_status take_locked(struct job *job, struct faci_secret **out,
-                              int64_t *out_expires_ns, fac_error *err) FACI_REQUIRES(&job->lock)
+static fac_status take_locked(struct question *question, struct faci_secret **out,
+                              int64_t *out_expires_ns, fac_error *err)
+    FACI_REQUIRES(&question->flight.lock)
 {
-    job->is_taken = true;
-    if (job->answer == NULL) {
+    question->is_taken = true;
+    if (question->answer == NULL) {
         return faci_fail(err, FAC_E_AUTH, 0, "the application has no password now");
     }
-    *out = faci_secret_new(faci_secret_reveal(job->answer), faci_secret_len(job->answer));
-    *out_expires_ns = job->expires_ns;
+    *out = faci_secret_new(faci_secret_reveal(question->answer),
+                           faci_secret_len(question->answer));
+    *out_expires_ns = question->expires_ns;
     return *out != NULL ? FAC_OK : faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
 }
 
 fac_status faci_ask(struct faci_asker *asker, int64_t deadline_ns, struct faci_secret **out,
                     int64_t *out_expires_ns, fac_error *err)
 {
-    fac_status st = FAC_OK;
-    faci_mutex_lock(&asker->lock);
-    struct job *job = join_locked(asker);
-    if (job == NULL) {
-        st = start_locked(asker, deadline_ns, &job, err);
-    }
-    faci_mutex_unlock(&asker->lock);
+    struct question *question = NULL;
+    faci_mutex_lock(&asker->questions.lock);
+    fac_status st = join_or_start_locked(asker, deadline_ns, &question, err);
+    faci_mutex_unlock(&asker->questions.lock);
     if (st < 0) {
         return st;
     }
-    faci_assert(job != NULL);
-    bool is_in_time = true;
-    faci_mutex_lock(&job->lock);
-    while (!job->has_ended && is_in_time && !atomic_load(&asker->is_closed)) {
-        is_in_time = faci_cond_wait_until(&job->ended, &job->lock, deadline_ns);
-    }
-    if (atomic_load(&asker->is_closed)) {
-        st = faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
-    } else if (!job->has_ended) {
-        st = faci_fail(err, FAC_E_TIMEOUT, 0,
-                       "the application did not tell the password in time");
+    faci_mutex_lock(&question->flight.lock);
+    st = faci_flight_wait_locked(&asker->questions, &question->flight, deadline_ns);
+    if (st == FAC_E_CLOSED) {
+        (void)faci_fail(err, st, 0, "the cache was closed");
+    } else if (st == FAC_E_TIMEOUT) {
+        (void)faci_fail(err, st, 0, "the application did not tell the password in time");
     } else {
-        st = take_locked(job, out, out_expires_ns, err);
+        st = take_locked(question, out, out_expires_ns, err);
     }
-    faci_mutex_unlock(&job->lock);
-    job_unref(job);
+    faci_mutex_unlock(&question->flight.lock);
+    faci_flight_unref(&question->flight);
     return st;
 }
 
@@ -213,8 +145,7 @@ fac_status faci_asker_new(const fac_allocator *alloc, fac_password_fn *fn, void 
     asker->alloc = alloc;
     asker->fn = fn;
     asker->context = context;
-    faci_mutex_init(&asker->lock);
-    atomic_init(&asker->is_closed, false);
+    faci_single_flight_init(&asker->questions);
     *out = asker;
     return FAC_OK;
 }
@@ -222,39 +153,22 @@ fac_status faci_asker_new(const fac_allocator *alloc, fac_password_fn *fn, void 
 void faci_asker_free(struct faci_asker *asker)
 {
     if (asker != NULL) {
-        if (asker->job != NULL) {
-            job_unref(asker->job);
-        }
-        faci_mutex_fini(&asker->lock);
+        faci_single_flight_fini(&asker->questions);
         faci_mem_free(asker->alloc, asker);
     }
 }
 
-void faci_asker_lock(struct faci_asker *asker) FACI_NO_LOCK_ANALYSIS
+void faci_asker_lock(struct faci_asker *asker)
 {
-    faci_mutex_lock(&asker->lock);
-    if (asker->job != NULL) {
-        faci_mutex_lock(&asker->job->lock);
-    }
+    faci_single_flight_lock(&asker->questions);
 }
 
-void faci_asker_unlock(struct faci_asker *asker) FACI_NO_LOCK_ANALYSIS
+void faci_asker_unlock(struct faci_asker *asker)
 {
-    if (asker->job != NULL) {
-        faci_mutex_unlock(&asker->job->lock);
-    }
-    faci_mutex_unlock(&asker->lock);
+    faci_single_flight_unlock(&asker->questions);
 }
 
 void faci_asker_close(struct faci_asker *asker)
 {
-    atomic_store(&asker->is_closed, true);
-    faci_mutex_lock(&asker->lock);
-    struct job *job = asker->job;
-    if (job != NULL) {
-        faci_mutex_lock(&job->lock);
-        faci_cond_broadcast(&job->ended);
-        faci_mutex_unlock(&job->lock);
-    }
-    faci_mutex_unlock(&asker->lock);
+    faci_single_flight_close(&asker->questions);
 }

@@ -28,7 +28,6 @@ struct faci_engine {
     struct faci_pool pool;
     struct faci_histogram latency;
     atomic_ullong n_retries;
-    atomic_uint n_in_flight;
     atomic_uint reply_bytes; /* of late, on average */
 };
 
@@ -190,11 +189,11 @@ static fac_status attempt_once(struct faci_engine *engine, struct faci_job *job,
         .is_checked = job->retry == FACI_RETRY_NEVER,
     };
     job->n_attempts++;
-    atomic_fetch_add_explicit(&engine->n_in_flight, 1U, memory_order_relaxed);
+    atomic_fetch_add_explicit(&engine->pool.n_in_flight, 1U, memory_order_relaxed);
     fac_status st = is_shareable(engine, job->request)
                         ? run_shared(engine, job, &lease, attempt, err)
                         : run_alone(engine, job, &lease, attempt, err);
-    atomic_fetch_sub_explicit(&engine->n_in_flight, 1U, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&engine->pool.n_in_flight, 1U, memory_order_relaxed);
     attempt->is_refused = lease.is_refused;
     if (!lease.is_refused) {
         /* An error that is an answer shows that the server is there. */
@@ -336,7 +335,7 @@ void faci_engine_stats(struct faci_engine *engine, struct faci_engine_stats *out
     faci_pool_count(pool, &out->pool);
     faci_histogram_read(&engine->latency, &out->latency);
     out->retries = load(&engine->n_retries);
-    out->in_flight = atomic_load_explicit(&engine->n_in_flight, memory_order_relaxed);
+    out->in_flight = atomic_load_explicit(&pool->n_in_flight, memory_order_relaxed);
     out->late_replies = load(&pool->tally.late_replies);
     out->batches = load(&pool->tally.batches);
     out->batched = load(&pool->tally.batched);

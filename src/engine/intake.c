@@ -239,6 +239,7 @@ static void grow_rx(struct faci_conn *conn)
     if (conn->rx_cap < FACI_CONN_RX_MAX_BYTES) {
         unsigned char *larger = faci_mem_alloc(conn->config->alloc, conn->rx_cap * 4);
         if (larger != NULL) {
+            explicit_bzero(conn->rx, conn->rx_cap); /* a password may have come back */
             faci_mem_free(conn->config->alloc, conn->rx);
             conn->rx = larger;
             conn->rx_cap *= 4;

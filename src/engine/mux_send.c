@@ -170,15 +170,15 @@ bool faci_mux_send_loaded(struct faci_conn *conn)
     while (goes_on) {
         is_all_sent = send_out(conn);
         faci_mutex_lock(&conn->lock);
+        if (conn->out.is_secret && is_all_sent) {
+            faci_buf_cleanse(&conn->out);
+        }
         goes_on = is_all_sent && faci_mux_is_send_due_locked(conn);
         if (goes_on) {
             load_locked(conn, faci_clock_now_ns());
         } else {
             atomic_store_explicit(&conn->has_rest, !is_all_sent, memory_order_relaxed);
             conn->has_sender = false;
-            if (conn->out.is_secret && is_all_sent) {
-                faci_buf_cleanse(&conn->out);
-            }
             faci_buf_shrink(&conn->out, KEEP_BYTES);
             faci_buf_shrink(&conn->tx, KEEP_BYTES);
         }

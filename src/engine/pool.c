@@ -219,6 +219,9 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
         faci_stream_unlock(&conn->stream);
         faci_mutex_unlock(&conn->lock);
     }
+    if (pool->fork_generation != faci_fork_generation()) { /* in a child, the only thread */
+        atomic_store_explicit(&pool->n_in_flight, 0, memory_order_relaxed);
+    }
     faci_mutex_unlock(&pool->lock);
 }
 
@@ -405,6 +408,7 @@ void faci_pool_count(struct faci_pool *pool, struct faci_pool_counts *out)
     out->disconnects = atomic_load_explicit(&pool->n_disconnects, memory_order_relaxed);
     out->reconnects = atomic_load_explicit(&pool->n_reconnects, memory_order_relaxed);
     faci_mutex_lock(&pool->lock);
+    faci_pool_drop_inherited_locked(pool);
     uint32_t n_shared = 0;
     out->idle = pool->n_idle;
     for (unsigned i = 0; i < pool->lanes.n; i++) {

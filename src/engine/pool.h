@@ -47,6 +47,7 @@ struct faci_pool {
     struct faci_fork_watch fork_watch;
     bool is_closed;
 
+    atomic_uint n_in_flight; /* calls */
     atomic_bool is_uneasy;   /* the breaker waits for a success */
     atomic_ullong n_worked;  /* calls that were answered */
     uint64_t n_worked_noted; /* of them, told to the breaker */

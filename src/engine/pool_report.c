@@ -50,7 +50,8 @@ static void report_success(struct faci_pool *pool, const struct faci_lease *leas
     int64_t now_ns = faci_clock_now_ns();
     faci_mutex_lock(&pool->lock);
     note_calls_locked(pool, now_ns, 0);
-    if (lease->is_probe || is_uneasy) {
+    /* While it probes, a late answer of an older call shows nothing: the probe tells. */
+    if (lease->is_probe || (is_uneasy && pool->breaker.state != FACI_BREAKER_PROBING)) {
         faci_breaker_success(&pool->breaker, now_ns);
         atomic_store_explicit(&pool->is_uneasy, !faci_breaker_is_quiet(&pool->breaker),
                               memory_order_relaxed);

@@ -32,7 +32,7 @@ enum {
 struct faci_answer {
     fac_reply_type type; /* of the reply itself */
     int64_t number;      /* its integer, its length, or its count */
-    size_t text_len;     /* of an ERROR or a STATUS, cut to fit */
+    size_t text_len;     /* of an ERROR, a STATUS or a short string, cut to fit */
     char text[FACI_SLOT_TEXT_BYTES];
 };
 
@@ -44,7 +44,7 @@ struct faci_answer {
  *              |-- caller leaves, frame was sent ----> TOMBSTONE - reply --|
  *              `-- caller leaves, frame was not sent -> CANCELLED - skipped'
  *
- * Each change is one compare-and-set: of the reader and the caller that leaves, one wins.
+ * Each change is one atomic step: of the reader and the caller that leaves, one wins.
  */
 enum faci_slot_state {
     FACI_SLOT_FREE,

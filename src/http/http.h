@@ -56,6 +56,9 @@ fac_status faci_http_answer(const struct faci_http_request *request, long http_s
 bool faci_http_put(struct faci_buf *buf, const void *bytes, size_t len);
 bool faci_http_put_text(struct faci_buf *buf, const char *text);
 
+/* memory.c: once. False: libcurl cannot be used. */
+bool faci_http_init_curl(void);
+
 extern const struct faci_http_module k_faci_http_curl;
 
 #endif

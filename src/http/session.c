@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -37,8 +38,13 @@ struct faci_http_session {
     char url[URL_BYTES]; /* without a path behind the base */
     CURLM *multi;
     CURL *easy;
-    struct curl_slist *headers; /* the key is in one of them */
+    struct curl_slist *headers;
+    struct curl_slist bearer; /* the last of them: its text is the secret's own */
+    struct faci_secret *line; /* "Authorization: Bearer …"; NULL: no key is sent */
     struct curl_slist *connect_to;
+    atomic_uint n_events; /* put and told of by session_wake() */
+    unsigned n_seen;      /* the reader's: of them, when it last looked */
+    atomic_bool is_waiting;
     bool is_under_way;
     bool is_over;
     fac_error why;
@@ -55,7 +61,7 @@ static bool is_curl_ready;
 
 static void init_curl(void)
 {
-    is_curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    is_curl_ready = faci_http_init_curl();
 }
 
 /* --- What libcurl calls ------------------------------------------------------------------------- */
@@ -97,6 +103,16 @@ static CURLcode set_up_tls(CURL *easy, void *ssl, void *context)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
+/* The list without what libcurl did not allocate. */
+static void take_bearer_off(struct faci_http_session *session)
+{
+    struct curl_slist **at = &session->headers;
+    while (*at != NULL && *at != &session->bearer) {
+        at = &(*at)->next;
+    }
+    *at = NULL;
+}
+
 static void session_free(struct faci_http_session *session)
 {
     if (session == NULL) {
@@ -107,10 +123,9 @@ static void session_free(struct faci_http_session *session)
     }
     curl_easy_cleanup(session->easy);
     (void)curl_multi_cleanup(session->multi);
-    for (struct curl_slist *at = session->headers; at != NULL; at = at->next) {
-        explicit_bzero(at->data, strlen(at->data));
-    }
+    take_bearer_off(session);
     curl_slist_free_all(session->headers);
+    faci_secret_free(session->line);
     curl_slist_free_all(session->connect_to);
     faci_buf_fini(&session->in);
     faci_buf_fini(&session->out);
@@ -128,24 +143,31 @@ static bool add_header(struct faci_http_session *session, const char *text)
     return longer != NULL;
 }
 
+/* libcurl reads the list and copies nothing of it, so the key stays on the pages of a secret. */
+static bool add_bearer(struct faci_http_session *session)
+{
+    size_t cap = faci_secret_len(session->options.api_key) + 32;
+    session->line = faci_secret_new_empty(cap);
+    if (session->line == NULL) {
+        return false;
+    }
+    int n = snprintf(faci_secret_room(session->line), cap, "Authorization: Bearer %s",
+                     faci_secret_reveal(session->options.api_key));
+    faci_secret_set_len(session->line, (size_t)n);
+    session->bearer.data = faci_secret_room(session->line);
+    struct curl_slist *last = session->headers;
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    last->next = &session->bearer;
+    return true;
+}
+
 static bool set_headers(struct faci_http_session *session)
 {
-    bool is_good = add_header(session, "Content-Type: application/json") &&
-                   add_header(session, "Upstash-Encoding: base64") &&
-                   add_header(session, "Expect:");
-    if (is_good && session->options.api_key != NULL) {
-        size_t len = faci_secret_len(session->options.api_key);
-        struct faci_secret *line = faci_secret_new_empty(len + 32);
-        if (line == NULL) {
-            return false;
-        }
-        int n = snprintf(faci_secret_room(line), len + 32, "Authorization: Bearer %s",
-                         faci_secret_reveal(session->options.api_key));
-        faci_secret_set_len(line, (size_t)n);
-        is_good = add_header(session, faci_secret_reveal(line));
-        faci_secret_free(line);
-    }
-    return is_good;
+    return add_header(session, "Content-Type: application/json") &&
+           add_header(session, "Upstash-Encoding: base64") && add_header(session, "Expect:") &&
+           (session->options.api_key == NULL || add_bearer(session));
 }
 
 /* The URL names whom to believe; where that is reached is told apart when the two differ. */
@@ -352,23 +374,34 @@ static void collect(struct faci_http_session *session)
     }
 }
 
+/* Who waits says so, and then looks whether anything came since it last looked; who has something says so,
+ * and then looks whether anybody waits. One of them notices the other, and a caller who reads what it has
+ * just put itself need not wake itself: that took four system calls. */
 static void session_drive(struct faci_http_session *session, int wait_ms)
 {
     int n_running = 0;
     (void)curl_multi_perform(session->multi, &n_running);
     if (n_running > 0 || !session->is_under_way) {
-        (void)curl_multi_poll(session->multi, NULL, 0, wait_ms, NULL);
+        atomic_store(&session->is_waiting, true);
+        if (atomic_load(&session->n_events) == session->n_seen) {
+            (void)curl_multi_poll(session->multi, NULL, 0, wait_ms, NULL);
+        }
+        atomic_store(&session->is_waiting, false);
         (void)curl_multi_perform(session->multi, &n_running);
     }
 }
 
 static void session_wake(struct faci_http_session *session)
 {
-    (void)curl_multi_wakeup(session->multi);
+    (void)atomic_fetch_add(&session->n_events, 1U);
+    if (atomic_load(&session->is_waiting)) {
+        (void)curl_multi_wakeup(session->multi);
+    }
 }
 
 static ssize_t session_take(struct faci_http_session *session, void *buf, size_t cap)
 {
+    session->n_seen = atomic_load(&session->n_events);
     if (session->is_under_way) {
         collect(session);
     }

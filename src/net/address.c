@@ -1,44 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* net/address.c — numbers inline, names on a detached thread.
- *
- * Design notes. A lookup is a job, counted by its thread, by the resolver and by each caller that
- * waits for it; whoever lets go last frees it. So a caller leaves at its deadline and a resolver
- * is freed while the thread still hangs in getaddrinfo. Jobs use malloc, not the cache's hook: the
- * thread may outlive the cache. Lock order: resolver, then job. After a fork the thread of a job
- * is gone in the child: a job of another process is not waited for. */
+/* net/address.c — numbers inline, names on a detached thread, one lookup for all who need it at the
+ * same time. */
 #include "net/address.h"
 
-#include "base/assert.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "base/sync.h"
+#include "base/single_flight.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 enum {
     LOOKUP_STACK_BYTES = 256 * 1024, /* getaddrinfo and the modules behind it */
     PORT_TEXT_BYTES = 8,
 };
 
-struct job {
-    struct faci_mutex lock;
-    struct faci_cond ended;
-    unsigned refs;  /* guarded by lock */
-    bool has_ended; /* guarded by lock */
-    pid_t pid;
+struct lookup {
+    struct faci_flight flight;
     int gai_error;
     int os_errno;
     struct faci_addresses result;
@@ -48,24 +33,10 @@ struct job {
 
 struct faci_resolver {
     const fac_allocator *alloc;
-    struct faci_mutex lock;
-    struct job *job; /* the last one; guarded by lock */
-    atomic_bool is_closed;
+    struct faci_single_flight lookups;
     uint16_t port;
     char host[];
 };
-
-static void job_unref(struct job *job)
-{
-    faci_mutex_lock(&job->lock);
-    unsigned left = --job->refs;
-    faci_mutex_unlock(&job->lock);
-    if (left == 0) {
-        faci_mutex_fini(&job->lock);
-        faci_cond_fini(&job->ended);
-        faci_mem_free(&k_faci_libc, job);
-    }
-}
 
 static void append(struct faci_addresses *list, const void *address, socklen_t len)
 {
@@ -76,134 +47,76 @@ static void append(struct faci_addresses *list, const void *address, socklen_t l
     }
 }
 
-static void *run_job(void *context)
+static void run_lookup(struct faci_flight *flight)
 {
-    struct job *job = context;
+    struct lookup *lookup = (struct lookup *)flight;
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    int rc = getaddrinfo(job->host, job->port, &hints, &found);
-    int os_errno = rc == EAI_SYSTEM ? errno : 0;
-
-    faci_mutex_lock(&job->lock);
-    job->gai_error = rc;
-    job->os_errno = os_errno;
+    int rc = getaddrinfo(lookup->host, lookup->port, &hints, &found);
+    lookup->os_errno = rc == EAI_SYSTEM ? errno : 0;
+    lookup->gai_error = rc;
     if (rc == 0) {
         for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-            append(&job->result, at->ai_addr, at->ai_addrlen);
+            append(&lookup->result, at->ai_addr, at->ai_addrlen);
         }
     }
-    job->has_ended = true;
-    faci_cond_broadcast(&job->ended);
-    faci_mutex_unlock(&job->lock);
-
     if (found != NULL) {
         freeaddrinfo(found);
     }
-    job_unref(job);
-    return NULL;
 }
 
-/* The thread runs with every signal blocked: they belong to the application's threads. */
-static int start_thread(struct job *job)
+static void free_lookup(struct faci_flight *flight)
 {
-    pthread_attr_t attr;
-    int rc = pthread_attr_init(&attr);
-    if (rc != 0) {
-        return rc;
+    faci_mem_free(&k_faci_libc, flight);
+}
+
+static const struct faci_flight_kind k_lookup = {LOOKUP_STACK_BYTES, run_lookup, free_lookup};
+
+/* The lookup under way, or a new one: a name is looked up again at each connect. */
+static fac_status join_or_start_locked(struct faci_resolver *resolver, struct lookup **out,
+                                       fac_error *err) FACI_REQUIRES(&resolver->lookups.lock)
+{
+    *out = (struct lookup *)faci_flight_join_locked(&resolver->lookups, NULL);
+    if (*out != NULL) {
+        return FAC_OK;
     }
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    (void)pthread_attr_setstacksize(&attr, LOOKUP_STACK_BYTES);
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    rc = pthread_create(&thread, &attr, run_job, job);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attr);
-    return rc;
-}
-
-static struct job *job_new(const struct faci_resolver *resolver)
-{
     size_t host_bytes = strlen(resolver->host) + 1;
-    struct job *job = faci_mem_zalloc(&k_faci_libc, sizeof(*job) + host_bytes);
-    if (job != NULL) {
-        faci_mutex_init(&job->lock);
-        faci_cond_init(&job->ended);
-        job->pid = getpid();
-        (void)faci_number_format_u64(resolver->port, job->port);
-        memcpy(job->host, resolver->host, host_bytes);
-    }
-    return job;
-}
-
-/* The lookup under way, with a reference of the caller's; NULL when there is none to wait for. */
-static struct job *join_running_locked(struct faci_resolver *resolver)
-    FACI_REQUIRES(&resolver->lock)
-{
-    struct job *job = resolver->job;
-    if (job == NULL) {
-        return NULL;
-    }
-    faci_mutex_lock(&job->lock);
-    bool is_running = !job->has_ended && job->pid == getpid();
-    if (is_running) {
-        job->refs++;
-    }
-    faci_mutex_unlock(&job->lock);
-    return is_running ? job : NULL;
-}
-
-static fac_status start_job_locked(struct faci_resolver *resolver, struct job **out,
-                                   fac_error *err) FACI_REQUIRES(&resolver->lock)
-{
-    struct job *job = job_new(resolver);
-    if (job == NULL) {
+    struct lookup *lookup = faci_mem_zalloc(&k_faci_libc, sizeof(*lookup) + host_bytes);
+    if (lookup == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    job->refs = 3; /* thread, resolver, caller: before any of them can let go */
-    int rc = start_thread(job);
+    (void)faci_number_format_u64(resolver->port, lookup->port);
+    memcpy(lookup->host, resolver->host, host_bytes);
+    int rc = faci_flight_start_locked(&resolver->lookups, &lookup->flight, &k_lookup);
     if (rc != 0) {
         char text[96];
-        job->refs = 1;
-        job_unref(job);
         return faci_fail(err, FAC_E_UNAVAILABLE, rc, "cannot start a name lookup: %s",
                          faci_errno_text(rc, text, sizeof(text)));
     }
-    if (resolver->job != NULL) {
-        job_unref(resolver->job);
-    }
-    resolver->job = job;
-    *out = job;
+    *out = lookup;
     return FAC_OK;
 }
 
-static fac_status wait_for_job(struct faci_resolver *resolver, struct job *job,
-                               int64_t deadline_ns, struct faci_addresses *out, fac_error *err)
+static fac_status wait_for(struct faci_resolver *resolver, struct lookup *lookup,
+                           int64_t deadline_ns, struct faci_addresses *out, fac_error *err)
 {
-    bool is_in_time = true;
-    faci_mutex_lock(&job->lock);
-    while (!job->has_ended && is_in_time && !atomic_load(&resolver->is_closed)) {
-        is_in_time = faci_cond_wait_until(&job->ended, &job->lock, deadline_ns);
-    }
-    bool has_ended = job->has_ended;
-    faci_mutex_unlock(&job->lock);
-
-    if (atomic_load(&resolver->is_closed)) {
+    faci_mutex_lock(&lookup->flight.lock);
+    fac_status st = faci_flight_wait_locked(&resolver->lookups, &lookup->flight, deadline_ns);
+    faci_mutex_unlock(&lookup->flight.lock);
+    if (st == FAC_E_CLOSED) {
         return faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
     }
-    if (!has_ended) {
+    if (st == FAC_E_TIMEOUT) {
         return faci_fail(err, FAC_E_TIMEOUT, 0, "looking up %s took too long", resolver->host);
     }
-    if (job->gai_error != 0) {
-        return faci_fail(err, FAC_E_UNAVAILABLE, job->os_errno, "cannot resolve %s: %s",
-                         resolver->host, gai_strerror(job->gai_error));
+    if (lookup->gai_error != 0) {
+        return faci_fail(err, FAC_E_UNAVAILABLE, lookup->os_errno, "cannot resolve %s: %s",
+                         resolver->host, gai_strerror(lookup->gai_error));
     }
-    if (job->result.n == 0) {
+    if (lookup->result.n == 0) {
         return faci_fail(err, FAC_E_UNAVAILABLE, 0, "%s has no address", resolver->host);
     }
-    *out = job->result;
+    *out = lookup->result;
     return FAC_OK;
 }
 
@@ -248,8 +161,7 @@ fac_status faci_resolver_new(const fac_allocator *alloc, const char *host, uint1
     resolver->alloc = alloc;
     resolver->port = port;
     memcpy(resolver->host, host, host_bytes);
-    faci_mutex_init(&resolver->lock);
-    atomic_init(&resolver->is_closed, false);
+    faci_single_flight_init(&resolver->lookups);
     *out = resolver;
     return FAC_OK;
 }
@@ -257,66 +169,44 @@ fac_status faci_resolver_new(const fac_allocator *alloc, const char *host, uint1
 void faci_resolver_free(struct faci_resolver *resolver)
 {
     if (resolver != NULL) {
-        if (resolver->job != NULL) {
-            job_unref(resolver->job);
-        }
-        faci_mutex_fini(&resolver->lock);
+        faci_single_flight_fini(&resolver->lookups);
         faci_mem_free(resolver->alloc, resolver);
     }
 }
 
-void faci_resolver_lock(struct faci_resolver *resolver) FACI_NO_LOCK_ANALYSIS
+void faci_resolver_lock(struct faci_resolver *resolver)
 {
-    faci_mutex_lock(&resolver->lock);
-    if (resolver->job != NULL) {
-        faci_mutex_lock(&resolver->job->lock);
-    }
+    faci_single_flight_lock(&resolver->lookups);
 }
 
-void faci_resolver_unlock(struct faci_resolver *resolver) FACI_NO_LOCK_ANALYSIS
+void faci_resolver_unlock(struct faci_resolver *resolver)
 {
-    if (resolver->job != NULL) {
-        faci_mutex_unlock(&resolver->job->lock);
-    }
-    faci_mutex_unlock(&resolver->lock);
+    faci_single_flight_unlock(&resolver->lookups);
 }
 
 void faci_resolver_close(struct faci_resolver *resolver)
 {
-    atomic_store(&resolver->is_closed, true);
-    faci_mutex_lock(&resolver->lock);
-    struct job *job = resolver->job;
-    if (job != NULL) {
-        faci_mutex_lock(&job->lock);
-        faci_cond_broadcast(&job->ended);
-        faci_mutex_unlock(&job->lock);
-    }
-    faci_mutex_unlock(&resolver->lock);
+    faci_single_flight_close(&resolver->lookups);
 }
 
 fac_status faci_resolver_lookup(struct faci_resolver *resolver, int64_t deadline_ns,
                                 struct faci_addresses *out, fac_error *err)
 {
-    if (atomic_load(&resolver->is_closed)) {
+    if (atomic_load(&resolver->lookups.is_closed)) {
         return faci_fail(err, FAC_E_CLOSED, 0, "the cache was closed");
     }
     if (lookup_inline(resolver->host, resolver->port, out)) {
         return FAC_OK;
     }
-    struct job *job = NULL;
-    fac_status st = FAC_OK;
-    faci_mutex_lock(&resolver->lock);
-    job = join_running_locked(resolver);
-    if (job == NULL) {
-        st = start_job_locked(resolver, &job, err);
-    }
-    faci_mutex_unlock(&resolver->lock);
+    struct lookup *lookup = NULL;
+    faci_mutex_lock(&resolver->lookups.lock);
+    fac_status st = join_or_start_locked(resolver, &lookup, err);
+    faci_mutex_unlock(&resolver->lookups.lock);
     if (st < 0) {
         return st;
     }
-    faci_assert(job != NULL);
-    st = wait_for_job(resolver, job, deadline_ns, out, err);
-    job_unref(job);
+    st = wait_for(resolver, lookup, deadline_ns, out, err);
+    faci_flight_unref(&lookup->flight);
     return st;
 }
 

@@ -4,7 +4,7 @@
 #ifndef FACI_NET_MODULE_H
 #define FACI_NET_MODULE_H
 
-#include <faciliter/error.h>
+#include "base/error.h"
 
 struct faci_tls_module;
 struct faci_http_module;
@@ -13,5 +13,13 @@ struct faci_http_module;
  * thread; once loaded it stays. */
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err);
 fac_status faci_module_http(const struct faci_http_module **out, fac_error *err);
+
+/* What both say where the build option left it out. */
+static inline fac_status faci_module_left_out(const char *what, const char *option,
+                                              fac_error *err)
+{
+    return faci_fail(err, FAC_E_UNSUPPORTED, 0, "%s is not built into this library (%s)", what,
+                     option);
+}
 
 #endif

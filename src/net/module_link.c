@@ -2,7 +2,6 @@
 /* net/module_link.c — the static library has its modules in itself. */
 #include "net/module.h"
 
-#include "base/error.h"
 #include "net/http_module.h"
 #include "net/tls_module.h"
 
@@ -19,7 +18,7 @@ fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 {
     (void)out;
-    return faci_fail(err, FAC_E_UNSUPPORTED, 0, "TLS is not built into this library (FAC_TLS)");
+    return faci_module_left_out("TLS", "FAC_TLS", err);
 }
 #endif
 
@@ -36,7 +35,6 @@ fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)
 fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)
 {
     (void)out;
-    return faci_fail(err, FAC_E_UNSUPPORTED, 0,
-                     "https:// is not built into this library (FAC_HTTP)");
+    return faci_module_left_out("https://", "FAC_HTTP", err);
 }
 #endif

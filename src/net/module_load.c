@@ -95,7 +95,7 @@ fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 fac_status faci_module_tls(const struct faci_tls_module **out, fac_error *err)
 {
     (void)out;
-    return faci_fail(err, FAC_E_UNSUPPORTED, 0, "TLS is not built into this library (FAC_TLS)");
+    return faci_module_left_out("TLS", "FAC_TLS", err);
 }
 #endif
 
@@ -116,7 +116,6 @@ fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)
 fac_status faci_module_http(const struct faci_http_module **out, fac_error *err)
 {
     (void)out;
-    return faci_fail(err, FAC_E_UNSUPPORTED, 0,
-                     "https:// is not built into this library (FAC_HTTP)");
+    return faci_module_left_out("https://", "FAC_HTTP", err);
 }
 #endif

@@ -272,6 +272,12 @@ static ssize_t session_write(struct faci_tls_session *session, const void *bytes
     return fail(session);
 }
 
+/* Whether OpenSSL and the room are both empty: then asking it costs much, and says EAGAIN. */
+static bool has_nothing(const struct faci_tls_session *session)
+{
+    return session->begin == session->end && SSL_has_pending(session->ssl) == 0;
+}
+
 static ssize_t session_read(struct faci_tls_session *session, void *buf, size_t cap)
 {
     size_t total = 0;
@@ -280,6 +286,10 @@ static ssize_t session_read(struct faci_tls_session *session, void *buf, size_t 
         return -1;
     }
     session->wants_write = false;
+    if (session->is_starved) {
+        errno = EAGAIN;
+        return -1;
+    }
     while (total < cap) {
         size_t n = 0;
         faci_tls_clear_errors();
@@ -287,6 +297,10 @@ static ssize_t session_read(struct faci_tls_session *session, void *buf, size_t 
         if (SSL_read_ex(session->ssl, (char *)buf + total, cap - total, &n) == 1) {
             total += n;
             faci_tls_clear_errors();
+            if (has_nothing(session)) {
+                session->is_starved = true;
+                break;
+            }
             continue;
         }
         if (SSL_get_error(session->ssl, 0) == SSL_ERROR_ZERO_RETURN) {

@@ -19,7 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TRAFFIC_PATIENCE_MS = 20000 };
+enum {
+    TRAFFIC_PATIENCE_MS = 20000
+};
 
 struct traffic_options {
     fac_cache *cache;

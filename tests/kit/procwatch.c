@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,27 @@ static size_t count_entries(const char *path)
     }
     (void)closedir(dir);
     return n - 2; /* itself and above */
+}
+
+bool kit_is_left_out_of_core_files(const void *address)
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    assert_non_null(file);
+    char line[4096 + 128];
+    bool is_in = false;
+    bool is_left_out = false;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        char *end = NULL;
+        uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        if (end != line && *end == '-') {
+            uintptr_t to = (uintptr_t)strtoull(end + 1, NULL, 16);
+            is_in = (uintptr_t)address >= from && (uintptr_t)address < to;
+        } else if (is_in && strncmp(line, "VmFlags:", 8) == 0) {
+            is_left_out = strstr(line, " dd") != NULL;
+        }
+    }
+    (void)fclose(file);
+    return is_left_out;
 }
 
 size_t kit_count_fds(void)

@@ -3,6 +3,7 @@
 #ifndef FAC_KIT_PROCWATCH_H
 #define FAC_KIT_PROCWATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct kit_procwatch {
@@ -14,6 +15,9 @@ struct kit_procwatch {
 /* Open descriptors, and threads, now. Each asserts that /proc can be read. */
 size_t kit_count_fds(void);
 size_t kit_count_threads(void);
+
+/* Whether the page with this address is left out of core files (VmFlags "dd"). */
+bool kit_is_left_out_of_core_files(const void *address);
 
 /* Look now. Asserts that /proc can be read. */
 struct kit_procwatch kit_procwatch_take(void);

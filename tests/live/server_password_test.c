@@ -3,6 +3,7 @@
  * smallest user that may use the library. */
 #include "kit/kit.h"
 #include "kit/procwatch.h"
+#include "kit/wait.h"
 #include "live/live.h"
 #include "live/live_acl.h"
 
@@ -107,14 +108,21 @@ static void test_server_password__wrong_or_none_is_told(void **state)
     live_end(&live);
 }
 
+static void do_nothing(size_t index, void *context)
+{
+    (void)index;
+    (void)context;
+}
+
 /* An application that hangs makes calls late by nothing, and a close waits for nobody. */
 static void test_server_password__one_that_hangs_holds_up_nobody(void **state)
 {
     (void)state;
     struct live live;
     struct teller teller;
+    kit_threads_join(kit_threads_start(1, do_nothing, NULL)); /* and a sanitizer's own */
     begin(&live, &teller);
-    size_t n_threads = kit_count_threads(); /* a sanitizer may have one of its own */
+    size_t n_threads = kit_count_threads();
     atomic_store(&teller.waits, true);
     live.options.open = FAC_OPEN_LAZY;
     live_open(&live);
@@ -127,7 +135,7 @@ static void test_server_password__one_that_hangs_holds_up_nobody(void **state)
     fac_cache_close(live.cache);
     live.cache = NULL;
     kit_gate_open(&teller.gate);
-    KIT_WAIT_FOR(LIVE_HEAL_MS, kit_count_threads() == n_threads);
+    KIT_WAIT_FOR(LIVE_HEAL_MS, kit_count_threads() <= n_threads);
     live_end(&live);
 }
 

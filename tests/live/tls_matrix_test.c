@@ -50,6 +50,12 @@ static void attempt(const struct row *row, const fac_options *base, uint16_t por
     fac_cache *cache = NULL;
     fac_error err = {.message = ""};
     fac_status st = fac_cache_open(&options, &cache, &err);
+    /* A plain port is found out in the last eighth of the time: on a crowded machine, of a longer one. */
+    while (st == FAC_E_TIMEOUT && row->want != FAC_E_TIMEOUT &&
+           options.timeout_ms < LIVE_TIMEOUT_MS) {
+        options.timeout_ms *= 2;
+        st = fac_cache_open(&options, &cache, &err);
+    }
     if (st != row->want) {
         (void)fprintf(stderr, "row: %s\n", row->name);
     }

@@ -101,6 +101,26 @@ class Server:
         return rest
 
 
+class Bridge:
+    """The REST form of Redis over TLS in front of a server: the one of the C tests."""
+
+    PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "rest_bridge.py")
+
+    def __init__(self, server, key, certs):
+        environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "PYTHONMALLOC")}
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", self.PROGRAM, server.socket, key,
+             os.path.join(certs, "server.pem"), os.path.join(certs, "server.key")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        self.port = int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()  # its sign to end
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
 class RefusingPort:
     """A port that is taken and refuses connections, until close()."""
 

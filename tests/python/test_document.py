@@ -7,8 +7,11 @@ import re
 
 import pytest
 from conftest import BACKEND
+from servers import Bridge
 
 import faciliter_lib.cache as fc
+
+CERTS = os.environ.get("FAC_PY_CERTS")
 
 STARTUP = '''
 # app startup
@@ -123,15 +126,27 @@ def test_explicit_redis_cache_instance(run, server):
     names["cache"].delete("user:123")
 
 
-def test_valkey_over_https_says_that_it_is_not_built(run):
-    """Until the library has the transport. With it, nobody answers at that name: no value."""
-    try:
-        names = run(VALKEY)
-    except fc.CacheConfigError as error:
-        assert "https://" in str(error)
-        assert "YOUR_KEY" not in str(error)
+@pytest.mark.parametrize("key", ["YOUR_KEY", "ANOTHER_KEY"])
+def test_valkey_over_https(run, server, key):
+    """As it stands, but for the host, and whom to believe; the key is YOUR_KEY."""
+    if not CERTS:
+        with pytest.raises(fc.CacheConfigError, match="https://") as caught:
+            run(VALKEY)
+        assert "YOUR_KEY" not in str(caught.value)
+        return
+    bridge = Bridge(server, key, CERTS)
+    trusting = f'"YOUR_KEY", extra={{"tls_ca_file": "{CERTS}/ca.pem"}}'
+    example = VALKEY.replace("valkey.example.com", f"127.0.0.1:{bridge.port}")
+    names = run(example.replace('"YOUR_KEY"', trusting))
+    if key == "YOUR_KEY":
+        assert names["value"] == "some-value"
+        assert server.ask("GET", "cache:session:abc") == b'"some-value"'
+        assert fc.cache_delete("session:abc") is True
     else:
         assert names["value"] is None
+        assert server.ask("GET", "cache:session:abc") is None
+    fc.close_cache()
+    bridge.stop()
 
 
 def test_valkey_as_the_backend(run, server):

@@ -30,6 +30,9 @@ bench_hit_ratio() {
         tee build/bench/out/hit_ratio.txt
 }
 
+# shellcheck source=tools/dev/hiredis_tls.sh
+. tools/dev/hiredis_tls.sh
+
 run_bench() {
     case ${1:-} in
         store | hit_ratio)
@@ -50,6 +53,8 @@ run_bench() {
     done
     # The fault proxy of the tests, which adds the round trips, needs cmocka.
     need_packages "${PACKAGES_BENCH[@]}" libcmocka-dev
+    need_hiredis_tls
+    configure_preset bench "-DFAC_HIREDIS_TLS_SOURCE=$PWD/$hiredis_tls"
     build_preset bench fac_bench faciliter_python
     mkdir -p build/bench/out
     if [ ${#groups[@]} -gt 0 ] || [ -z "$with_python" ]; then

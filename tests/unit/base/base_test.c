@@ -8,6 +8,7 @@
 
 #include "kit/kit.h"
 #include "kit/memory.h"
+#include "kit/procwatch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,11 +123,33 @@ static void test_error__cuts_and_cleans_the_message(void **state)
     faci_error_clear(NULL);
 }
 
+/* From its first page to its last; and when it is given back, they are pages as any. */
+static void test_mem__undumped_until_it_is_given_back(void **state)
+{
+    (void)state;
+    enum {
+        BYTES = 64 * 1024 + 100
+    };
+    char *block = faci_mem_alloc_undumped(BYTES);
+    assert_non_null(block);
+    memset(block, 'x', BYTES);
+    assert_true(kit_is_left_out_of_core_files(block));
+    assert_true(kit_is_left_out_of_core_files(block + BYTES - 1));
+    faci_mem_free_wiped(block);
+    char *later = faci_mem_alloc(&k_faci_libc, BYTES);
+    assert_non_null(later);
+    assert_false(kit_is_left_out_of_core_files(later));
+    assert_false(kit_is_left_out_of_core_files(later + BYTES - 1));
+    faci_mem_free_wiped(later);
+    faci_mem_free_wiped(NULL);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_number__parses_what_servers_write),
     KIT_TEST(test_number__formats_and_parses_back),
     KIT_TEST(test_buf__keeps_order_while_growing),
     KIT_TEST(test_value__outlives_its_allocator_struct),
+    KIT_TEST(test_mem__undumped_until_it_is_given_back),
     KIT_TEST(test_error__cuts_and_cleans_the_message),
 };
 
