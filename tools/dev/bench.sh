@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # bench.sh: side by side with hiredis, and the Python package with redis-py, which is the group
-# `python` and a program of its own; options (--quick, --only NAME) go to both. `./dev bench store` is the memory store beside GLib and memcached, `./dev bench hit_ratio [TRACE…]`
-# the choice of its eviction policy.
+# `python` and a program of its own; options (--quick, --only NAME) go to both. `./dev bench store` is
+# the memory store beside GLib and memcached, `./dev bench hit_ratio [TRACE…]` the choice of its
+# eviction policy.
 
 bench_store() {
     build_preset bench fac_bench_store
