@@ -129,6 +129,7 @@ static const struct stat_row k_stats[] = {
     ROW32(connections_connecting), ROW32(connections_exclusive), ROW32(breaker_state),
     ROW64(latency_count), ROW64(latency_p50_us), ROW64(latency_p90_us), ROW64(latency_p99_us),
     ROW64(latency_p999_us), ROW64(latency_max_us), ROW64(tls_handshakes), ROW64(tls_resumed),
+    ROW64(memory_replaced),
 };
 /* clang-format on */
 

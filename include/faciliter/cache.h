@@ -358,6 +358,23 @@ FAC_API FAC_MUST_USE fac_status fac_cache_health(fac_cache *cache, const fac_cal
                                                  fac_health *out, size_t size, fac_error *err);
 
 /**
+ * Give a FAC_MEMORY cache another budget. What does not fit has left when this returns, and its
+ * memory is given back to the allocator.
+ *
+ * Takes as long as it takes to free what leaves. The number of parts that the budget is split into
+ * stays that of open.
+ *
+ * @param cache         A cache in this process's memory.
+ * @param memory_bytes  64 KiB for each part, to 1 TiB. A cache opened with less than 32 MiB has one
+ *                      part, others one for each 16 MiB, rounded down to a power of two, up to 64.
+ * @param call          Its size and flags are checked as for every verb; or NULL.
+ * @param err           Receives the detail of a failure.
+ * @return FAC_OK, FAC_E_INVALID, FAC_E_UNSUPPORTED (a cache on a server), FAC_E_CLOSED.
+ */
+FAC_API FAC_MUST_USE fac_status fac_cache_set_memory(fac_cache *cache, uint64_t memory_bytes,
+                                                     const fac_call *call, fac_error *err);
+
+/**
  * Read the counters. Never blocks; works on a closed cache too.
  *
  * @param cache  A cache.

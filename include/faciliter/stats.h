@@ -49,8 +49,9 @@ typedef struct fac_stats {
     uint32_t calls_waiting;    /**< Now: calls that wait for a connection. */
 
     uint64_t
-        memory_entries;    /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
-    uint64_t memory_bytes; /**< FAC_MEMORY: bytes now, of everything, index included. */
+        memory_entries; /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
+    uint64_t
+        memory_bytes; /**< FAC_MEMORY: bytes now, of everything: index and malloc's own share too. */
     uint64_t memory_evicted; /**< FAC_MEMORY: entries that made room for others. */
     uint64_t memory_expired; /**< FAC_MEMORY: entries reclaimed after their time to live. */
 
@@ -78,6 +79,8 @@ typedef struct fac_stats {
 
     uint64_t tls_handshakes; /**< TLS handshakes that succeeded, of the server in use. */
     uint64_t tls_resumed; /**< Of them, those that an earlier connection's ticket made short. */
+    uint64_t memory_replaced; /**< FAC_MEMORY: values that a newer one of their key replaced. */
+    uint64_t memory_budget;   /**< FAC_MEMORY: the most that memory_bytes may be, now. */
 } fac_stats;
 
 /** How a server is spoken to. */

@@ -82,6 +82,18 @@ fac_status fac_cache_stats(fac_cache *cache, const fac_call *call, fac_stats *ou
     return faci_leave(cache, &entry, FAC_OK, err);
 }
 
+fac_status fac_cache_set_memory(fac_cache *cache, uint64_t memory_bytes, const fac_call *call,
+                                fac_error *err)
+{
+    struct faci_entry entry;
+    fac_status st = faci_enter(cache, call, &entry, err);
+    if (st < 0) {
+        return st;
+    }
+    st = cache->backend->ops->set_memory(cache->backend, memory_bytes, err);
+    return faci_leave(cache, &entry, st, err);
+}
+
 fac_status fac_cache_command(fac_cache *cache, const fac_bytes *args, size_t n,
                              const fac_call *call, fac_reply **out, fac_error *err)
 {

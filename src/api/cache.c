@@ -50,7 +50,7 @@ fac_status faci_null(fac_error *err, const char *name)
 
 /* --- Life ----------------------------------------------------------------------------------- */
 
-static void free_handle(fac_cache *cache)
+void faci_cache_free(fac_cache *cache)
 {
     if (cache->backend != NULL) {
         cache->backend->ops->free(cache->backend);
@@ -78,7 +78,7 @@ fac_status faci_cache_open(struct faci_config *config, struct faci_log log, bool
         st = faci_policy_connect(cache->backend, err);
     }
     if (st < 0) {
-        free_handle(cache);
+        faci_cache_free(cache);
         return st;
     }
     *out = cache;
@@ -125,10 +125,7 @@ void fac_cache_unref(fac_cache *cache)
         unsigned before = atomic_fetch_sub_explicit(&cache->refs, 1U, memory_order_acq_rel);
         faci_check(before > 0);
         if (before == 1) {
-            int cancel_state = 0; /* close() is a cancellation point */
-            (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-            free_handle(cache);
-            (void)pthread_setcancelstate(cancel_state, NULL);
+            faci_cache_retire(cache);
         }
     }
 }
@@ -181,7 +178,7 @@ fac_status faci_enter_closed(fac_cache *cache, const fac_call *call, struct faci
     fac_status st = read_call(call, &entry->call, err);
     if (st == FAC_OK) {
         (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry->cancel_state);
-        (void)fac_cache_ref(cache);
+        faci_count(cache, FACI_COUNT_ENTERED, 1);
     }
     return st;
 }
@@ -208,7 +205,8 @@ fac_status faci_leave(fac_cache *cache, const struct faci_entry *entry, fac_stat
             faci_count(cache, FACI_COUNT_TIMEOUTS, 1);
         }
     }
-    fac_cache_unref(cache);
+    faci_count(cache, FACI_COUNT_LEFT, 1); /* the last touch: from here on it may be freed */
+    faci_cache_reap();
     (void)pthread_setcancelstate(entry->cancel_state, NULL);
     return st;
 }

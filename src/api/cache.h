@@ -20,17 +20,19 @@ enum faci_count {
     FACI_COUNT_DELETES,
     FACI_COUNT_ERRORS,
     FACI_COUNT_TIMEOUTS,
+    FACI_COUNT_ENTERED, /* calls that began */
+    FACI_COUNT_LEFT,    /* and that ended */
     FACI_COUNT_KINDS,
 };
 _Static_assert((int)FACI_COUNT_KINDS <= (int)FACI_COUNTER_SLOTS, "one slot for each kind");
 
 struct fac_cache {
-    /* References of the caller's, and one for each call in flight: the last to go frees. */
-    atomic_uint refs;
+    atomic_uint refs; /* of the caller's; calls in flight are counted apart, by thread */
     atomic_bool is_closed;
     struct faci_config *config;
     struct faci_backend *backend;
     struct faci_counters counters;
+    fac_cache *next_retired; /* retire.c */
 };
 
 /* Open over a resolved config. Takes `config`, on failure too. `connects`: reach a server now. */
@@ -39,6 +41,16 @@ fac_status faci_cache_open(struct faci_config *config, struct faci_log log, bool
 
 /* Stop it now; references stay as they are. */
 void faci_cache_stop(fac_cache *cache);
+
+/* No reference is left: frees the handle when no call is in flight, or has the last one do it. */
+void faci_cache_retire(fac_cache *cache);
+
+/* Frees what was retired and has no call in flight any more. Every call that left asks for it; costs
+ * one load when nothing was retired. */
+void faci_cache_reap(void);
+
+/* Of a handle that nobody can reach any more. cache.c */
+void faci_cache_free(fac_cache *cache);
 
 /* --- A call: enter, work, leave ------------------------------------------------------------- */
 

@@ -91,6 +91,9 @@ struct faci_backend_ops {
                          fac_health *out, fac_error *err);
     void (*stats)(struct faci_backend *backend, fac_stats *out);
 
+    /* Another budget, where there is one. FAC_OK, FAC_E_INVALID, FAC_E_UNSUPPORTED. */
+    fac_status (*set_memory)(struct faci_backend *backend, uint64_t bytes, fac_error *err);
+
     fac_status (*command)(struct faci_backend *backend, const fac_bytes *args, size_t n,
                           const struct faci_limits *limits, fac_reply **out, fac_error *err);
 

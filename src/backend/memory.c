@@ -13,8 +13,11 @@
 #include <stdio.h>
 
 enum {
-    CLEAR_STEP = 1024
-}; /* entries looked at before the clock is */
+    CLEAR_STEP = 1024 /* entries looked at before the clock is */
+};
+
+/* That of the setting. */
+static const uint64_t k_max_bytes = UINT64_C(1) << 40;
 
 struct memory {
     struct faci_backend backend; /* first */
@@ -224,6 +227,17 @@ static void memory_stats(struct faci_backend *backend, fac_stats *out)
     out->memory_bytes = stats.bytes;
     out->memory_evicted = stats.n_evicted;
     out->memory_expired = stats.n_expired;
+    out->memory_replaced = stats.n_replaced;
+    out->memory_budget = stats.budget_bytes;
+}
+
+static fac_status memory_set_memory(struct faci_backend *backend, uint64_t bytes,
+                                    fac_error *err)
+{
+    if (bytes > k_max_bytes) {
+        return faci_fail(err, FAC_E_INVALID, 0, "memory_bytes is larger than 1 TiB");
+    }
+    return faci_store_set_budget(of(backend)->store, bytes, err);
 }
 
 static fac_status memory_command(struct faci_backend *backend, const fac_bytes *args, size_t n,
@@ -273,6 +287,7 @@ static const struct faci_backend_ops k_memory_ops = {
     .clear = memory_clear,
     .health = memory_health,
     .stats = memory_stats,
+    .set_memory = memory_set_memory,
     .command = memory_command,
     .is_down = memory_is_down,
     .close = memory_close,

@@ -281,6 +281,7 @@ static const struct faci_backend_ops k_server_ops = {
     .clear = faci_server_clear,
     .health = faci_server_health,
     .stats = faci_server_stats,
+    .set_memory = faci_server_set_memory,
     .command = faci_server_command,
     .is_down = server_is_down,
     .close = server_close,

@@ -101,6 +101,7 @@ fac_status faci_server_clear(struct faci_backend *backend, fac_bytes prefix,
 fac_status faci_server_health(struct faci_backend *backend, const struct faci_limits *limits,
                               fac_health *out, fac_error *err);
 void faci_server_stats(struct faci_backend *backend, fac_stats *out);
+fac_status faci_server_set_memory(struct faci_backend *backend, uint64_t bytes, fac_error *err);
 fac_status faci_server_command(struct faci_backend *backend, const fac_bytes *args, size_t n,
                                const struct faci_limits *limits, fac_reply **out,
                                fac_error *err);

@@ -272,6 +272,13 @@ static void fill_in_use(const struct faci_engine_stats *stats, fac_stats *out)
     out->latency_max_us = in_us(stats->latency.max_ns);
 }
 
+fac_status faci_server_set_memory(struct faci_backend *backend, uint64_t bytes, fac_error *err)
+{
+    (void)backend;
+    (void)bytes;
+    return faci_fail(err, FAC_E_UNSUPPORTED, 0, "the memory of a server is the server's");
+}
+
 void faci_server_stats(struct faci_backend *backend, fac_stats *out)
 {
     struct faci_server *server = faci_server_of(backend);

@@ -16,15 +16,14 @@ static unsigned own_stripe(void)
 
 void faci_counter_add(struct faci_counters *counters, unsigned slot, uint64_t n)
 {
-    atomic_fetch_add_explicit(&counters->stripes[own_stripe()].slots[slot], n,
-                              memory_order_relaxed);
+    atomic_fetch_add(&counters->stripes[own_stripe()].slots[slot], n);
 }
 
 uint64_t faci_counter_sum(const struct faci_counters *counters, unsigned slot)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < FACI_COUNTER_STRIPES; i++) {
-        sum += atomic_load_explicit(&counters->stripes[i].slots[slot], memory_order_relaxed);
+        sum += atomic_load(&counters->stripes[i].slots[slot]);
     }
     return sum;
 }

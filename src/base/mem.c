@@ -11,6 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#if defined(__linux__)
+#    include <malloc.h>
+#endif
+
 static void *libc_allocate(void *context, size_t bytes)
 {
     (void)context;
@@ -80,6 +84,24 @@ char *faci_mem_copy_string(const fac_allocator *alloc, const char *bytes, size_t
         copy[len] = '\0';
     }
     return copy;
+}
+
+bool faci_mem_is_libc(const fac_allocator *alloc)
+{
+    return alloc->allocate == libc_allocate && alloc->release == libc_release;
+}
+
+size_t faci_mem_footprint(const fac_allocator *alloc, void *block, size_t bytes)
+{
+#if defined(__linux__)
+    if (faci_mem_is_libc(alloc)) {
+        return malloc_usable_size(block) + sizeof(size_t); /* before each block: its size */
+    }
+#else
+    (void)alloc;
+    (void)block;
+#endif
+    return bytes;
 }
 
 void faci_mem_free(const fac_allocator *alloc, void *block)

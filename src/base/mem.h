@@ -6,6 +6,7 @@
 
 #include <faciliter/alloc.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* malloc, realloc, free. */
@@ -21,6 +22,14 @@ void *faci_mem_realloc(const fac_allocator *alloc, void *block, size_t bytes);
 
 /* A NUL-terminated copy of `len` bytes. */
 char *faci_mem_copy_string(const fac_allocator *alloc, const char *bytes, size_t len);
+
+/* Whether this is malloc itself, and not a program's hook. */
+bool faci_mem_is_libc(const fac_allocator *alloc);
+
+/* What a block of `bytes` really takes out of the process's memory. Of malloc: what it rounds the
+ * size up to and its own header, where the C library tells (glibc and musl do). Of a hook: what
+ * was asked for, as nothing else is known. The same number whenever it is asked for. */
+size_t faci_mem_footprint(const fac_allocator *alloc, void *block, size_t bytes);
 
 /* `block` may be NULL. */
 void faci_mem_free(const fac_allocator *alloc, void *block);

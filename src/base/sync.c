@@ -13,6 +13,22 @@ void faci_mutex_init(struct faci_mutex *mutex)
     faci_check(rc == 0);
 }
 
+void faci_mutex_init_brief(struct faci_mutex *mutex)
+{
+#if defined(__GLIBC__)
+    pthread_mutexattr_t attr;
+    int rc = pthread_mutexattr_init(&attr);
+    faci_check(rc == 0);
+    rc = pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    faci_check(rc == 0);
+    rc = pthread_mutex_init(&mutex->raw, &attr);
+    faci_check(rc == 0);
+    (void)pthread_mutexattr_destroy(&attr);
+#else
+    faci_mutex_init(mutex);
+#endif
+}
+
 void faci_mutex_fini(struct faci_mutex *mutex)
 {
     (void)pthread_mutex_destroy(&mutex->raw);

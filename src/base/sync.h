@@ -32,6 +32,10 @@ struct faci_cond {
 
 /* Neither can fail with default attributes on the systems supported. */
 void faci_mutex_init(struct faci_mutex *mutex);
+
+/* For a lock that is held for less time than going to sleep takes: looks again a few times first,
+ * where the C library has such a kind. */
+void faci_mutex_init_brief(struct faci_mutex *mutex);
 void faci_mutex_fini(struct faci_mutex *mutex);
 void faci_mutex_lock(struct faci_mutex *mutex) FACI_ACQUIRES(mutex);
 void faci_mutex_unlock(struct faci_mutex *mutex) FACI_RELEASES(mutex);

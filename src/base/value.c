@@ -5,60 +5,65 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
-struct fac_value {
-    atomic_uint refs;
-    uint32_t has_hook; /* an allocator copy follows the data */
-    size_t len;
-    unsigned char data[];
-};
-
-static bool is_libc(const fac_allocator *alloc)
+static size_t plain_bytes(const fac_allocator *alloc, size_t len)
 {
-    return alloc->allocate == k_faci_libc.allocate && alloc->release == k_faci_libc.release;
+    return sizeof(struct fac_value) + len + 1 + (faci_mem_is_libc(alloc) ? 0 : sizeof(*alloc));
 }
 
-size_t faci_value_footprint(const fac_allocator *alloc, size_t len)
+size_t faci_value_carrying_bytes(const fac_allocator *alloc, size_t len, size_t back_bytes)
 {
-    return sizeof(struct fac_value) + len + 1 + (is_libc(alloc) ? 0 : sizeof(*alloc));
+    return FACI_VALUE_FRONT_BYTES + plain_bytes(alloc, len) + back_bytes;
 }
 
-static void set_len(fac_value *value, const fac_allocator *alloc, size_t len)
+static void set_len(fac_value *value, const fac_allocator *alloc, size_t len, uint32_t flags)
 {
-    value->len = len;
+    value->len_and_flags = (uint32_t)len | flags;
     value->data[len] = '\0';
-    if (value->has_hook) {
+    if ((flags & FACI_VALUE_HAS_HOOK) != 0) {
         memcpy(value->data + len + 1, alloc, sizeof(*alloc)); /* unaligned on purpose */
     }
 }
 
 fac_value *faci_value_new(const fac_allocator *alloc, size_t len)
 {
-    if (len > PTRDIFF_MAX / 2) {
+    if (len > FACI_VALUE_MAX_LEN) {
         return NULL;
     }
-    fac_value *value = faci_mem_alloc(alloc, faci_value_footprint(alloc, len));
-    if (value == NULL) {
+    fac_value *value = faci_mem_alloc(alloc, plain_bytes(alloc, len));
+    if (value != NULL) {
+        atomic_init(&value->refs, 1U);
+        set_len(value, alloc, len, faci_mem_is_libc(alloc) ? 0 : FACI_VALUE_HAS_HOOK);
+    }
+    return value;
+}
+
+fac_value *faci_value_new_carrying(const fac_allocator *alloc, size_t len, size_t back_bytes)
+{
+    if (len > FACI_VALUE_MAX_LEN || back_bytes > FACI_VALUE_MAX_LEN) {
         return NULL;
     }
+    void *front = faci_mem_alloc(alloc, faci_value_carrying_bytes(alloc, len, back_bytes));
+    if (front == NULL) {
+        return NULL;
+    }
+    fac_value *value = faci_value_behind(front);
     atomic_init(&value->refs, 1U);
-    value->has_hook = !is_libc(alloc);
-    set_len(value, alloc, len);
+    set_len(value, alloc, len,
+            FACI_VALUE_IS_CARRYING | (faci_mem_is_libc(alloc) ? 0 : FACI_VALUE_HAS_HOOK));
     return value;
 }
 
 fac_value *faci_value_resize(fac_value *value, const fac_allocator *alloc, size_t len)
 {
-    if (len > PTRDIFF_MAX / 2) {
+    faci_assert((value->len_and_flags & FACI_VALUE_IS_CARRYING) == 0);
+    if (len > FACI_VALUE_MAX_LEN) {
         return NULL;
     }
-    fac_value *moved = faci_mem_realloc(alloc, value, faci_value_footprint(alloc, len));
+    fac_value *moved = faci_mem_realloc(alloc, value, plain_bytes(alloc, len));
     if (moved != NULL) {
-        set_len(moved, alloc, len);
+        set_len(moved, alloc, len, moved->len_and_flags & ~FACI_VALUE_MAX_LEN);
     }
     return moved;
 }
@@ -70,7 +75,7 @@ unsigned char *faci_value_data(fac_value *value)
 
 fac_bytes fac_value_bytes(const fac_value *value)
 {
-    return value == NULL ? fac_mem(NULL, 0) : fac_mem(value->data, value->len);
+    return value == NULL ? fac_mem(NULL, 0) : fac_mem(value->data, faci_value_len(value));
 }
 
 fac_value *fac_value_ref(fac_value *value)
@@ -93,8 +98,9 @@ void fac_value_unref(fac_value *value)
         return;
     }
     fac_allocator alloc = k_faci_libc;
-    if (value->has_hook) {
-        memcpy(&alloc, value->data + value->len + 1, sizeof(alloc));
+    if ((value->len_and_flags & FACI_VALUE_HAS_HOOK) != 0) {
+        memcpy(&alloc, value->data + faci_value_len(value) + 1, sizeof(alloc));
     }
-    faci_mem_free(&alloc, value);
+    bool is_carrying = (value->len_and_flags & FACI_VALUE_IS_CARRYING) != 0;
+    faci_mem_free(&alloc, is_carrying ? faci_value_front(value) : value);
 }

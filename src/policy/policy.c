@@ -60,7 +60,8 @@ fac_status faci_policy_check_ttl(int64_t ttl_ms, fac_error *err)
 }
 
 /* Arguments first: what is wrong with them does not depend on a server. Then a server, then the
- * key once more: a server of the second choice may have a longer prefix. */
+ * key once more: a server of the second choice may have a longer prefix. Where nothing can wait,
+ * there is one choice. */
 static fac_status begin_key(struct faci_backend *backend, fac_bytes name,
                             const struct faci_call *call, struct faci_key *key,
                             struct faci_limits *limits, fac_error *err)
@@ -70,7 +71,7 @@ static fac_status begin_key(struct faci_backend *backend, fac_bytes name,
     if (st == FAC_OK) {
         st = faci_policy_begin(backend, call, limits, err);
     }
-    if (st == FAC_OK) {
+    if (st == FAC_OK && backend->ops->can_wait) {
         key->prefix = fac_str(backend->ops->settings(backend)->prefix);
         st = faci_policy_check_key(key, err);
     }

@@ -1,452 +1,395 @@
 /* SPDX-License-Identifier: MIT */
-/* store/shard.c — a hash table with SIEVE eviction and an exact account of its bytes. Takes no
+/* store/shard.c — one part of the store: finds, puts in, takes out, and keeps the account. Takes no
  * lock itself: the caller holds the shard's.
  *
  * Design notes.
  *
- * Index: linear hashing (Litwin 1980). When there are more entries than buckets, an insert adds
- * one bucket and moves to it the entries of one other, so no insert ever pays for a whole
- * rehash. Buckets lie in segments that never move and are never given back; only the directory
- * of segments is copied when it doubles, one pointer for each 256 buckets. An entry only ever
- * moves to a bucket with a higher number: a scan in rising order sees all that stay.
+ * A record is known by its number (pages.h), which the chain of its bucket holds and which changes
+ * when it moves. Records hold no hash: to unlink or move one, its key is hashed again. That costs some
+ * nanoseconds where something leaves or moves, and none where something is read.
  *
- * The index may take an eighth of the budget, so that "too large for a shard" depends on the
- * budget alone, not on what happened before. The smallest entry is eight times the size of a
- * bucket: the cap binds only where a whole segment is much of the budget, and then chains get
- * a little longer.
+ * The way from a number to its record leads through a page, which is one more wait for memory. A bucket
+ * knows the address of the first record of its chain, and what is found moves there: so what is asked
+ * for again costs a bucket and a record. Who changes a bucket's link says what comes first, or that
+ * nobody knows.
  *
- * Eviction: SIEVE (Zhang and others, NSDI 2024). New entries join at the newest end. A hit sets
- * one bit and moves nothing. To make room the hand walks from the oldest to the newest: it
- * clears the bit of a visited entry and lets it stay, and removes the first one not visited.
- * What is read once leaves soon after it came; what is read again stays where it is.
+ * The index grows by a bucket when there are five records for four buckets, and may take an eighth
+ * of the budget, so that "too large for a shard" depends on the budget alone, not on what happened
+ * before. When it may not grow, chains get a little longer. It shrinks when the budget does, and
+ * when a clear has passed: then only, as a cursor of `clear` from before starts anew.
  *
- * Expiry: an expired entry goes when somebody meets it: a lookup, the hand, a clear, or the
- * sweep, by which each write looks at two buckets in turn. n writes have swept 2 n buckets, so
- * dead entries cannot outnumber live ones for long while there are writes; without writes
- * nothing grows.
- *
- * Freeing: removed entries hang on the operation and are freed after the unlock. */
+ * Freeing: removed records hang on the operation and are freed after the unlock. */
 #include "store/shard.h"
 
 #include "base/assert.h"
-#include "base/mem.h"
-#include "base/value.h"
 
 enum {
-    SEGMENT_BUCKETS = 256,
-    FIRST_SEGMENT_SLOTS = 4,
-    INDEX_SHARE = 8,
-    SWEEP_BUCKETS = 2,
+    INDEX_SHARE = 8,  /* of the budget, at most, for the index */
+    GROW_RECORDS = 5, /* more records than this */
+    GROW_BUCKETS = 4, /* for so many buckets: one more */
+    SPARSE = FACI_PAGE_PLACES / 4,
 };
 
-static const size_t k_segment_bytes = SEGMENT_BUCKETS * sizeof(struct faci_entry *);
-
-/* A bucket's number must fit into the 32 bits of the hash that an entry keeps. */
-static const size_t k_max_buckets = (size_t)1 << 31;
-
-void faci_shard_op_begin(struct faci_shard_op *op, const struct faci_store_config *config)
-{
-    op->config = config;
-    op->now_ms = INT64_MIN;
-    op->dead = NULL;
-}
+/* --- Operations ----------------------------------------------------------------------------- */
 
 void faci_shard_op_end(struct faci_shard_op *op)
 {
     while (op->dead != NULL) {
-        struct faci_entry *entry = op->dead;
-        op->dead = entry->chain;
-        fac_value_unref(entry->value);
-        faci_mem_free(op->config->alloc, entry);
+        struct faci_record *record = op->dead;
+        op->dead = ((struct faci_dead_record *)(void *)record)->next;
+        fac_value_unref(faci_record_value(record));
     }
 }
 
-int64_t faci_shard_op_now(struct faci_shard_op *op)
+static void bury(struct faci_shard_op *op, struct faci_record *record)
 {
-    if (op->now_ms == INT64_MIN) {
-        op->now_ms = op->config->now_ms(op->config->clock);
-    }
-    return op->now_ms;
+    ((struct faci_dead_record *)(void *)record)->next = op->dead;
+    op->dead = record;
 }
 
-bool faci_shard_init(struct faci_shard *shard, const struct faci_store_config *config,
+/* --- Life ----------------------------------------------------------------------------------- */
+
+void faci_table_init(struct faci_table *table)
+{
+    table->index = (struct faci_index){0};
+    faci_pages_init(&table->pages);
+    table->n_entries = 0;
+}
+
+void faci_table_fini(struct faci_table *table, const fac_allocator *alloc)
+{
+    for (uint32_t i = 0; i < table->pages.n_slots; i++) {
+        const struct faci_page *page = table->pages.pages[i];
+        for (uint32_t k = 0; page != NULL && k < page->n_filled; k++) {
+            struct faci_record *record = faci_record_at(&table->pages,
+                                                        i * FACI_PAGE_PLACES + k);
+            if (record != NULL) {
+                fac_value_unref(faci_record_value(record));
+            }
+        }
+    }
+    faci_pages_fini(&table->pages, alloc);
+    faci_index_fini(&table->index, alloc);
+    table->n_entries = 0;
+}
+
+/* Beside the two shares: the pages that the last record and its queue's neighbour stand in. */
+uint64_t faci_shard_max_record(uint64_t budget_bytes)
+{
+    return budget_bytes - budget_bytes / INDEX_SHARE - budget_bytes / FACI_PAGES_SHARE -
+           FACI_N_QUEUES * (sizeof(struct faci_page) + 2 * sizeof(size_t));
+}
+
+void faci_shard_set_limits(struct faci_shard *shard, uint64_t budget_bytes)
+{
+    shard->budget_bytes = budget_bytes;
+    shard->max_index_bytes = budget_bytes / INDEX_SHARE;
+    atomic_store_explicit(&shard->max_record_bytes, faci_shard_max_record(budget_bytes),
+                          memory_order_relaxed);
+}
+
+void faci_shard_init(struct faci_shard *shard, const struct faci_shard_env *env,
                      uint64_t budget_bytes)
 {
     memset(shard, 0, sizeof(*shard));
-    shard->config = config;
-    shard->budget_bytes = budget_bytes;
-    shard->max_index_bytes = budget_bytes / INDEX_SHARE;
-    shard->max_item_bytes = budget_bytes - shard->max_index_bytes - sizeof(*shard);
-    shard->n_segment_slots = FIRST_SEGMENT_SLOTS;
-    shard->n_buckets = SEGMENT_BUCKETS;
-    shard->segments = faci_mem_zalloc_array(config->alloc, FIRST_SEGMENT_SLOTS,
-                                            sizeof(*shard->segments));
-    if (shard->segments == NULL) {
-        return false;
-    }
-    shard->segments[0] = faci_mem_zalloc(config->alloc, k_segment_bytes);
-    if (shard->segments[0] == NULL) {
-        faci_mem_free(config->alloc, shard->segments);
-        shard->segments = NULL;
-        return false;
-    }
-    shard->bytes = sizeof(*shard) + FIRST_SEGMENT_SLOTS * sizeof(*shard->segments) +
-                   k_segment_bytes;
-    faci_mutex_init(&shard->lock);
-    return true;
+    shard->env = env;
+    faci_table_init(&shard->table);
+    faci_shard_set_limits(shard, budget_bytes);
+    faci_mutex_init_brief(&shard->lock);
 }
 
 void faci_shard_fini(struct faci_shard *shard)
 {
-    if (shard->segments == NULL) {
-        return;
-    }
-    struct faci_entry *entry = shard->newest;
-    while (entry != NULL) {
-        struct faci_entry *older = entry->older;
-        fac_value_unref(entry->value);
-        faci_mem_free(shard->config->alloc, entry);
-        entry = older;
-    }
-    for (size_t i = 0; i < shard->n_segment_slots; i++) {
-        faci_mem_free(shard->config->alloc, shard->segments[i]);
-    }
-    faci_mem_free(shard->config->alloc, shard->segments);
-    shard->segments = NULL;
-    faci_mutex_fini(&shard->lock);
-}
-
-static uint64_t value_bytes(const struct faci_shard *shard, const fac_value *value)
-{
-    return faci_value_footprint(shard->config->alloc, fac_value_bytes(value).len);
-}
-
-static uint64_t entry_bytes(const struct faci_shard *shard, const struct faci_entry *entry)
-{
-    return sizeof(*entry) + entry->key_len + value_bytes(shard, entry->value);
-}
-
-bool faci_shard_can_hold(const struct faci_shard *shard, size_t key_len, size_t value_len)
-{
-    if (key_len > INT32_MAX || key_len > shard->max_item_bytes ||
-        value_len > shard->max_item_bytes) {
-        return false;
-    }
-    uint64_t bytes = sizeof(struct faci_entry) + key_len +
-                     faci_value_footprint(shard->config->alloc, value_len);
-    return bytes <= shard->max_item_bytes;
-}
-
-struct faci_entry *faci_shard_new_entry(const struct faci_shard *shard, uint32_t hash,
-                                        const struct faci_key *key)
-{
-    size_t key_len = faci_key_len(key);
-    struct faci_entry *entry = faci_mem_alloc(shard->config->alloc,
-                                              sizeof(struct faci_entry) + key_len);
-    if (entry != NULL) {
-        memset(entry, 0, sizeof(*entry));
-        entry->hash = hash;
-        entry->key_len = (uint32_t)key_len & INT32_MAX;
-        (void)faci_bytes_put(faci_bytes_put(entry->key, key->prefix), key->name);
-    }
-    return entry;
-}
-
-/* ---- The index ---- */
-
-static struct faci_entry **bucket_at(const struct faci_shard *shard, size_t bucket)
-{
-    return &shard->segments[bucket / SEGMENT_BUCKETS][bucket % SEGMENT_BUCKETS];
-}
-
-/* Buckets 0 to n-1 exist. A hash whose low bits name one that does not yet exist lives in the
- * one that will be split to make it: the same number without its top bit. */
-static struct faci_entry **bucket_of(const struct faci_shard *shard, uint32_t hash)
-{
-    size_t mask = ((size_t)1 << (64 - __builtin_clzll(shard->n_buckets - 1))) - 1;
-    size_t bucket = hash & mask;
-    return bucket_at(shard, bucket < shard->n_buckets ? bucket : hash & (mask >> 1));
-}
-
-static bool has_key(const struct faci_entry *entry, uint32_t hash, const struct faci_key *key)
-{
-    size_t prefix_len = key->prefix.len;
-    return entry->hash == hash && entry->key_len == faci_key_len(key) &&
-           faci_bytes_equal(fac_mem(entry->key, prefix_len), key->prefix) &&
-           faci_bytes_equal(fac_mem(entry->key + prefix_len, key->name.len), key->name);
-}
-
-static bool has_expired(const struct faci_entry *entry, struct faci_shard_op *op)
-{
-    return entry->expires_at_ms != FACI_STORE_NO_EXPIRY &&
-           faci_shard_op_now(op) >= entry->expires_at_ms;
-}
-
-static void unlink_from_bucket(struct faci_shard *shard, const struct faci_entry *entry)
-{
-    struct faci_entry **link = bucket_of(shard, entry->hash);
-    while (*link != entry) {
-        faci_assert(*link != NULL);
-        link = &(*link)->chain;
-    }
-    *link = entry->chain;
-}
-
-/* ---- The queue ---- */
-
-static void link_newest(struct faci_shard *shard, struct faci_entry *entry)
-{
-    entry->newer = NULL;
-    entry->older = shard->newest;
-    if (shard->newest != NULL) {
-        shard->newest->newer = entry;
-    } else {
-        shard->oldest = entry;
-    }
-    shard->newest = entry;
-}
-
-static void unlink_from_queue(struct faci_shard *shard, struct faci_entry *entry)
-{
-    if (shard->hand == entry) {
-        shard->hand = entry->newer;
-    }
-    if (entry->newer != NULL) {
-        entry->newer->older = entry->older;
-    } else {
-        shard->newest = entry->older;
-    }
-    if (entry->older != NULL) {
-        entry->older->newer = entry->newer;
-    } else {
-        shard->oldest = entry->newer;
+    if (shard->env != NULL) {
+        faci_table_fini(&shard->table, shard->env->alloc);
+        faci_mutex_fini(&shard->lock);
     }
 }
 
-void faci_shard_remove_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                              struct faci_entry *entry)
+uint64_t faci_shard_bytes_locked(const struct faci_shard *shard)
 {
-    unlink_from_bucket(shard, entry);
-    unlink_from_queue(shard, entry);
-    shard->bytes -= entry_bytes(shard, entry);
-    shard->n_entries--;
-    entry->chain = op->dead;
-    op->dead = entry;
+    const struct faci_pages *pages = &shard->table.pages;
+    return shard->table.index.bytes + pages->bytes + pages->queues[FACI_QUEUE_SMALL].bytes +
+           pages->queues[FACI_QUEUE_MAIN].bytes;
 }
 
-static void expire_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                          struct faci_entry *entry) FACI_REQUIRES(&shard->lock)
+static struct faci_queue *queue_of(struct faci_shard *shard, uint32_t number)
 {
-    faci_shard_remove_locked(shard, op, entry);
-    shard->n_expired++;
+    return &shard->table.pages.queues[faci_page_of(&shard->table.pages, number)->queue];
 }
 
-/* Removes one entry other than `keep`. There is one. Terminates: the first round of the hand
- * leaves nothing visited behind it. */
-static void evict_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                         const struct faci_entry *keep) FACI_REQUIRES(&shard->lock)
+/* --- The chains ----------------------------------------------------------------------------- */
+
+uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *record)
 {
-    struct faci_entry *entry = shard->hand != NULL ? shard->hand : shard->oldest;
-    while (entry == keep || (entry->is_visited && !has_expired(entry, op))) {
-        if (entry != keep) {
-            entry->is_visited = 0;
+    struct faci_key key = {fac_mem(NULL, 0), faci_record_key(record)};
+    return faci_hash_key(&shard->env->seed, &key);
+}
+
+static inline struct faci_bucket *bucket_for(struct faci_shard *shard, uint64_t hash)
+{
+    return faci_bucket_at(&shard->table.index, faci_bucket_of(&shard->table.index, hash));
+}
+
+/* Where the number of a record stands: in its bucket, or in the record before it. */
+static uint32_t *link_to(struct faci_shard *shard, uint64_t hash, uint32_t number)
+{
+    uint32_t *at = &bucket_for(shard, hash)->link;
+    uint32_t link = faci_link_read(at);
+    while (faci_link_number(link) != number) {
+        faci_check(link != FACI_NO_LINK);
+        at = &faci_record_at(&shard->table.pages, faci_link_number(link))->next;
+        link = faci_link_read(at);
+    }
+    return at;
+}
+
+void faci_shard_relink_locked(struct faci_shard *shard, uint64_t hash, uint32_t from,
+                              uint32_t to)
+{
+    faci_link_write(link_to(shard, hash, from), faci_link_to(hash, to));
+}
+
+/* Moves the records of bucket `from` that the next bit of their hash sends to `to`. */
+static void split(struct faci_shard *shard, uint32_t from, uint32_t to)
+{
+    const struct faci_table *table = &shard->table;
+    struct faci_bucket *from_bucket = faci_bucket_at(&table->index, from);
+    struct faci_bucket *to_bucket = faci_bucket_at(&table->index, to);
+    uint32_t *stays = &from_bucket->link;
+    uint32_t *goes = &to_bucket->link;
+    from_bucket->first = NULL;
+    to_bucket->first = NULL;
+    while (faci_link_read(stays) != FACI_NO_LINK) {
+        uint32_t link = faci_link_read(stays);
+        struct faci_record *record = faci_record_at(&table->pages, faci_link_number(link));
+        uint64_t hash = faci_shard_hash_of(shard, record);
+        bool is_going = (hash & (to - from)) != 0;
+        struct faci_bucket *bucket = is_going ? to_bucket : from_bucket;
+        if (bucket->first == NULL) {
+            faci_bucket_know(bucket, hash, record);
         }
-        entry = entry->newer != NULL ? entry->newer : shard->oldest;
+        if (is_going) {
+            faci_link_write(stays, faci_link_read(&record->next));
+            faci_link_write(goes, link);
+            goes = &record->next;
+        } else {
+            stays = &record->next;
+        }
     }
-    shard->hand = entry;
-    if (has_expired(entry, op)) {
-        expire_locked(shard, op, entry);
-    } else {
-        faci_shard_remove_locked(shard, op, entry);
-        shard->n_evicted++;
+    faci_link_write(goes, FACI_NO_LINK);
+}
+
+/* One more bucket, filled from the one that stood in for it. Without memory chains get longer. */
+static void grow_index(struct faci_shard *shard)
+{
+    struct faci_index *index = &shard->table.index;
+    uint32_t added = index->n_buckets;
+    if (faci_index_add_segment(index, shard->env->alloc, shard->max_index_bytes)) {
+        split(shard, added - ((uint32_t)1 << (31 - __builtin_clz(added))), added);
+        index->n_buckets++;
     }
 }
 
-/* Evicts until `more` further bytes fit. Callers ask for no more than can be had. */
-static void make_room_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t more,
-                             const struct faci_entry *keep) FACI_REQUIRES(&shard->lock)
+void faci_shard_shrink_index_locked(struct faci_shard *shard)
 {
-    while (shard->bytes + more > shard->budget_bytes) {
-        faci_check(shard->n_entries > (keep != NULL ? 1U : 0U));
-        evict_locked(shard, op, keep);
+    struct faci_index *index = &shard->table.index;
+    const uint32_t before = index->n_buckets;
+    while (index->n_buckets > FACI_FIRST_BUCKETS &&
+           shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS) {
+        uint32_t last = --index->n_buckets;
+        const struct faci_bucket *goes = faci_bucket_at(index, last);
+        struct faci_bucket *stays = faci_bucket_at(
+            index, last - ((uint32_t)1 << (31 - __builtin_clz(last))));
+        uint32_t *at = &stays->link;
+        while (faci_link_read(at) != FACI_NO_LINK) {
+            at = &faci_record_at(&shard->table.pages, faci_link_number(faci_link_read(at)))
+                      ->next;
+        }
+        if (at == &stays->link) {
+            *stays = *goes;
+        }
+        faci_link_write(at, goes->link);
+        faci_index_drop_segment(index, shard->env->alloc);
     }
+    if (shard->table.n_entries == 0) {
+        faci_table_fini(&shard->table, shard->env->alloc);
+    }
+    shard->n_shrunk += index->n_buckets < before;
 }
 
-/* ---- Growth ---- */
+/* --- Records -------------------------------------------------------------------------------- */
 
-static uint64_t index_bytes(const struct faci_shard *shard)
+bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
+                            const struct faci_key *key, struct faci_spot *out)
 {
-    return shard->n_segment_slots * sizeof(*shard->segments) +
-           shard->n_buckets / SEGMENT_BUCKETS * k_segment_bytes;
-}
-
-/* Memory for the segment behind the last one. False: the index stays as it is, which only makes
- * chains longer. */
-static bool add_segment_locked(struct faci_shard *shard, struct faci_shard_op *op)
-    FACI_REQUIRES(&shard->lock)
-{
-    const fac_allocator *alloc = shard->config->alloc;
-    size_t n_segments = shard->n_buckets / SEGMENT_BUCKETS;
-    size_t n_slots = shard->n_segment_slots;
-    if (n_segments == n_slots) {
-        n_slots *= 2;
-    }
-    uint64_t more = (n_slots - shard->n_segment_slots) * sizeof(*shard->segments) +
-                    k_segment_bytes;
-    if (index_bytes(shard) + more > shard->max_index_bytes ||
-        shard->n_buckets >= k_max_buckets) {
+    const struct faci_table *table = &shard->table;
+    if (table->index.n_buckets == 0) {
         return false;
     }
-    make_room_locked(shard, op, more, NULL);
-    struct faci_entry **segment = faci_mem_zalloc(alloc, k_segment_bytes);
-    if (segment == NULL) {
-        return false;
+    struct faci_bucket *bucket = bucket_for(shard, hash);
+    struct faci_record *before = NULL;
+    struct faci_record *record = bucket->first;
+    uint32_t link = bucket->link;
+    bool may_be = record == NULL || bucket->tag == faci_tag_of(hash);
+    while (link != FACI_NO_LINK) {
+        if (record == NULL) {
+            record = faci_record_at(&table->pages, faci_link_number(link));
+        }
+        __builtin_prefetch((const unsigned char *)record + 64);
+        __builtin_prefetch((const unsigned char *)record + 128);
+        if (may_be && faci_link_fits(link, hash) && faci_record_has_key(record, key)) {
+            if (before != NULL) {
+                faci_link_write(&before->next, faci_link_read(&record->next));
+                faci_link_write(&record->next, bucket->link);
+                bucket->link = link;
+            }
+            faci_bucket_know(bucket, hash, record);
+            *out = (struct faci_spot){hash, faci_link_number(link), record};
+            if (faci_shard_has_expired(op, record)) {
+                faci_shard_remove_locked(shard, op, out, FACI_GONE_EXPIRED);
+                return false;
+            }
+            return true;
+        }
+        before = record;
+        link = faci_link_read(&record->next);
+        record = NULL;
+        may_be = true;
     }
-    if (n_slots > shard->n_segment_slots) {
-        struct faci_entry ***segments = faci_mem_realloc(alloc, shard->segments,
-                                                         n_slots * sizeof(*segments));
-        if (segments == NULL) {
-            faci_mem_free(alloc, segment);
+    return false;
+}
+
+bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
+                              struct faci_record *record)
+{
+    struct faci_table *table = &shard->table;
+    const fac_allocator *alloc = shard->env->alloc;
+    if (table->index.n_buckets == 0) {
+        if (!faci_index_add_segment(&table->index, alloc, shard->max_index_bytes)) {
             return false;
         }
-        memset(segments + n_segments, 0, (n_slots - n_segments) * sizeof(*segments));
-        shard->segments = segments;
-        shard->n_segment_slots = n_slots;
+        table->index.n_buckets = FACI_FIRST_BUCKETS;
     }
-    shard->segments[n_segments] = segment;
-    shard->bytes += more;
+    enum faci_queue_name name = faci_ghost_take(&table->index, hash) ? FACI_QUEUE_MAIN
+                                                                     : FACI_QUEUE_SMALL;
+    uint32_t number = 0;
+    if (!faci_pages_push(&table->pages, alloc, name, record, &number)) {
+        faci_shard_make_room_locked(shard, op, NULL); /* a longer array may have come before */
+        return false;
+    }
+    struct faci_bucket *bucket = bucket_for(shard, hash);
+    record->next = bucket->link; /* and no uses */
+    bucket->link = faci_link_to(hash, number);
+    faci_bucket_know(bucket, hash, record);
+    table->pages.queues[name].bytes += faci_record_bytes(alloc, record);
+    table->n_entries++;
+    if (table->n_entries * GROW_BUCKETS > (uint64_t)table->index.n_buckets * GROW_RECORDS) {
+        grow_index(shard);
+    }
+    faci_shard_make_room_locked(shard, op, record);
     return true;
 }
 
-/* One more bucket, filled from the one that stood in for it. */
-static void grow_locked(struct faci_shard *shard, struct faci_shard_op *op)
-    FACI_REQUIRES(&shard->lock)
+void faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                               const struct faci_spot *spot, struct faci_record *record)
 {
-    size_t added = shard->n_buckets;
-    if (added % SEGMENT_BUCKETS == 0 && !add_segment_locked(shard, op)) {
-        return;
+    const fac_allocator *alloc = shard->env->alloc;
+    struct faci_queue *queue = queue_of(shard, spot->number);
+    queue->bytes -= faci_record_bytes(alloc, spot->record);
+    queue->bytes += faci_record_bytes(alloc, record);
+    record->next = spot->record->next;
+    const struct faci_spot now = {spot->hash, spot->number, record};
+    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
+    if (bucket->first == spot->record) {
+        bucket->first = record;
     }
-    size_t top_bit = (size_t)1 << (63 - __builtin_clzll(added));
-    struct faci_entry **from = bucket_at(shard, added - top_bit);
-    struct faci_entry **to = bucket_at(shard, added);
-    while (*from != NULL) {
-        struct faci_entry *entry = *from;
-        if ((entry->hash & top_bit) != 0) {
-            *from = entry->chain;
-            *to = entry;
-            to = &entry->chain;
-        } else {
-            from = &entry->chain;
-        }
-    }
-    *to = NULL;
-    shard->n_buckets++;
+    faci_place_set(&shard->table.pages, spot->number, record);
+    faci_pages_note_expiry(&shard->table.pages, spot->number, faci_record_expires_at(record));
+    faci_shard_use_locked(shard, &now);
+    shard->n_replaced++;
+    bury(op, spot->record);
+    faci_shard_make_room_locked(shard, op, record);
 }
 
-/* ---- Operations ---- */
-
-struct faci_entry *faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                          uint32_t hash, const struct faci_key *key)
+void faci_shard_remove_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                              const struct faci_spot *spot, enum faci_reason reason)
 {
-    struct faci_entry *entry = *bucket_of(shard, hash);
-    while (entry != NULL && !has_key(entry, hash, key)) {
-        entry = entry->chain;
+    struct faci_table *table = &shard->table;
+    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
+    uint32_t *at = link_to(shard, spot->hash, spot->number);
+    faci_link_write(at, faci_link_read(&spot->record->next));
+    if (at == &bucket->link) {
+        bucket->first = NULL;
     }
-    if (entry != NULL && has_expired(entry, op)) {
-        expire_locked(shard, op, entry);
-        return NULL;
+    queue_of(shard, spot->number)->bytes -= faci_record_bytes(shard->env->alloc, spot->record);
+    uint32_t page = spot->number / FACI_PAGE_PLACES;
+    faci_pages_take(&table->pages, shard->env->alloc, spot->number);
+    table->n_entries--;
+    if (reason == FACI_GONE_EVICTED) {
+        shard->n_evicted++;
+    } else {
+        shard->n_expired += reason == FACI_GONE_EXPIRED;
+        const struct faci_page *left = table->pages.pages[page];
+        op->sparse_page = left != NULL && left->n_live <= SPARSE ? page : op->sparse_page;
     }
-    return entry;
+    bury(op, spot->record);
 }
 
-void faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                              struct faci_entry *entry)
+void faci_shard_expire_at_locked(struct faci_shard *shard, const struct faci_spot *spot,
+                                 int64_t at_ms)
 {
-    if (shard->n_entries >= shard->n_buckets) {
-        grow_locked(shard, op);
-    }
-    uint64_t bytes = entry_bytes(shard, entry);
-    make_room_locked(shard, op, bytes, NULL);
-    struct faci_entry **bucket = bucket_of(shard, entry->hash);
-    entry->chain = *bucket;
-    *bucket = entry;
-    link_newest(shard, entry);
-    shard->bytes += bytes;
-    shard->n_entries++;
+    faci_record_set_expiry(spot->record, at_ms);
+    faci_pages_note_expiry(&shard->table.pages, spot->number,
+                           faci_record_expires_at(spot->record));
 }
 
-fac_value *faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                     struct faci_entry *entry, fac_value *value)
-{
-    uint64_t before = value_bytes(shard, entry->value);
-    uint64_t after = value_bytes(shard, value);
-    make_room_locked(shard, op, after > before ? after - before : 0, entry);
-    fac_value *old = entry->value;
-    entry->value = value;
-    entry->is_visited = 1;
-    shard->bytes = shard->bytes - before + after;
-    return old;
-}
+/* --- Clear ---------------------------------------------------------------------------------- */
 
-static void expire_bucket_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                 size_t bucket) FACI_REQUIRES(&shard->lock)
-{
-    struct faci_entry *entry = *bucket_at(shard, bucket);
-    while (entry != NULL) {
-        struct faci_entry *next = entry->chain;
-        if (has_expired(entry, op)) {
-            expire_locked(shard, op, entry);
-        }
-        entry = next;
-    }
-}
-
-void faci_shard_sweep_locked(struct faci_shard *shard, struct faci_shard_op *op)
-{
-    for (int i = 0; i < SWEEP_BUCKETS; i++) {
-        expire_bucket_locked(shard, op, shard->sweep_at);
-        shard->sweep_at = shard->sweep_at + 1 < shard->n_buckets ? shard->sweep_at + 1 : 0;
-    }
-}
-
-static size_t chain_len(const struct faci_entry *entry)
+static size_t chain_len(const struct faci_table *table, uint32_t link)
 {
     size_t n = 0;
-    for (; entry != NULL; entry = entry->chain) {
-        n++;
+    for (; link != FACI_NO_LINK; n++) {
+        link = faci_link_read(&faci_record_at(&table->pages, faci_link_number(link))->next);
     }
     return n;
 }
 
-static void clear_bucket_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                struct faci_shard_clear *clear) FACI_REQUIRES(&shard->lock)
+static void clear_bucket(struct faci_shard *shard, struct faci_shard_op *op,
+                         struct faci_shard_clear *clear) FACI_REQUIRES(&shard->lock)
 {
-    struct faci_entry *entry = *bucket_at(shard, (size_t)clear->bucket);
-    while (entry != NULL) {
-        struct faci_entry *next = entry->chain;
+    uint32_t link = faci_bucket_at(&shard->table.index, clear->bucket)->link;
+    while (link != FACI_NO_LINK) {
+        struct faci_spot spot = {.number = faci_link_number(link)};
+        spot.record = faci_record_at(&shard->table.pages, spot.number);
+        link = faci_link_read(&spot.record->next);
         clear->n_scanned++;
-        if (has_expired(entry, op)) {
-            expire_locked(shard, op, entry);
-        } else if (faci_bytes_start_with(fac_mem(entry->key, entry->key_len), clear->prefix)) {
-            faci_shard_remove_locked(shard, op, entry);
-            clear->n_removed++;
+        bool has_expired = faci_shard_has_expired(op, spot.record);
+        if (has_expired || faci_bytes_start_with(faci_record_key(spot.record), clear->prefix)) {
+            spot.hash = faci_shard_hash_of(shard, spot.record);
+            faci_shard_remove_locked(shard, op, &spot,
+                                     has_expired ? FACI_GONE_EXPIRED : FACI_GONE_DELETED);
+            clear->n_removed += !has_expired;
         }
-        entry = next;
     }
+    faci_shard_tidy_locked(shard, op);
 }
 
 bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
                              struct faci_shard_clear *clear, bool is_first)
 {
-    for (; clear->bucket < shard->n_buckets; clear->bucket++) {
-        size_t n = chain_len(*bucket_at(shard, (size_t)clear->bucket));
+    const struct faci_table *table = &shard->table;
+    shard->all_epoch++;
+    for (; clear->bucket < table->index.n_buckets; clear->bucket++) {
+        size_t n = chain_len(table, faci_bucket_at(&table->index, clear->bucket)->link);
         size_t cost = n > 0 ? n : 1; /* empty buckets take time too */
         if (cost > clear->n_left && !is_first) {
             return false;
         }
         is_first = false;
         clear->n_left = cost < clear->n_left ? clear->n_left - cost : 0;
-        clear_bucket_locked(shard, op, clear);
+        clear_bucket(shard, op, clear);
     }
+    faci_shard_shrink_index_locked(shard);
     return true;
 }

@@ -1,116 +1,161 @@
 /* SPDX-License-Identifier: MIT */
-/* store/shard.h — one part of the store: a hash table, an eviction queue and the account of both,
- * under one lock. Inside of src/store only. */
+/* store/shard.h — one part of the store: records, their index, their order and the account of it
+ * all, under one lock. Inside of src/store only. */
 #ifndef FACI_STORE_SHARD_H
 #define FACI_STORE_SHARD_H
 
-#include "base/bytes.h"
+#include "base/hash.h"
 #include "base/sync.h"
-#include "store/store.h"
+#include "store/index.h"
+#include "store/pages.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A key, its value and its places in the bucket and in the queue. */
-struct faci_entry {
-    struct faci_entry *chain; /* the next one in the bucket, or in a list of the dead */
-    struct faci_entry *newer;
-    struct faci_entry *older;
-    fac_value *value;      /* one reference */
-    int64_t expires_at_ms; /* FACI_STORE_NO_EXPIRY: never */
-    uint32_t hash;
-    uint32_t key_len : 31;
-    uint32_t is_visited : 1; /* asked for since the hand last passed */
-    unsigned char key[];
+enum {
+    FACI_SHARD_EPOCHS = 128,
+    FACI_PAGES_SHARE = 16, /* of the budget, at most, for the arrays of page numbers */
 };
 
-/*
- *   newest -> [ ] - [ ] - [ ] - [ ] - [ ] <- oldest        older ->
- *                          ^
- *                         hand: moves from older to newer, then starts again at the oldest
- *
- * `bytes` is the sum of: this struct, the directory, the segments, and for each entry in the
- * table its struct with the key and its value's footprint. bytes <= budget_bytes always.
- */
+/* What all shards of a store share, and none changes. */
+struct faci_shard_env {
+    const fac_allocator *alloc;
+    int64_t (*now_ms)(void *clock);
+    void *clock;
+    struct faci_hash_seed seed;
+};
+
+/* All that "drop everything" leaves behind. */
+struct faci_table {
+    struct faci_index index;
+    struct faci_pages pages;
+    uint64_t n_entries;
+};
+
+/* The account: index.bytes + pages.bytes + both queues' bytes, at most budget_bytes whenever the
+ * lock is free. The struct itself is in the store's. */
 struct faci_shard {
     struct faci_mutex lock;
 
-    /* Set by init, then constant. */
-    const struct faci_store_config *config;
-    uint64_t budget_bytes;
-    uint64_t max_index_bytes;
-    uint64_t max_item_bytes; /* an entry with its value */
-
     /* Guarded by lock. */
-    uint64_t bytes;
-    uint64_t n_entries;
+    struct faci_table table;
     uint64_t n_evicted;
     uint64_t n_expired;
-    struct faci_entry ***segments; /* the directory: n_segment_slots pointers, some not used */
-    size_t n_segment_slots;
-    size_t n_buckets; /* only grows */
-    size_t sweep_at;  /* the bucket that the next write looks at */
-    struct faci_entry *newest;
-    struct faci_entry *oldest;
-    struct faci_entry *hand; /* NULL: at the oldest */
+    uint64_t n_replaced;
+    uint32_t n_shrunk; /* how often buckets were joined: a cursor from before is void */
 
-    unsigned char apart[64]; /* keeps the next shard's lock off this cache line */
+    /* Guarded by lock; the limits follow from the budget. The last one is read without the lock
+     * for a first look, and under it for the decision. */
+    uint64_t budget_bytes;
+    uint64_t max_index_bytes;
+    atomic_ullong max_record_bytes;
+
+    /* Guarded by lock. What revokes the tokens of fills under way: of the keys that share a number
+     * of the first, of all keys. */
+    uint64_t key_epochs[FACI_SHARD_EPOCHS];
+    uint64_t all_epoch;
+
+    const struct faci_shard_env *env; /* constant */
+    unsigned char apart[64];          /* keeps the next shard's lock off this cache line */
 };
 
 /* One operation on a shard: its moment, and what it removed. */
 struct faci_shard_op {
-    const struct faci_store_config *config;
+    const struct faci_shard_env *env;
     int64_t now_ms; /* INT64_MIN: nobody has asked yet */
-    struct faci_entry *dead;
+    struct faci_record *dead;
+    uint32_t sparse_page; /* FACI_NO_PAGE: none */
 };
 
-void faci_shard_op_begin(struct faci_shard_op *op, const struct faci_store_config *config);
+/* A record that was found. */
+struct faci_spot {
+    uint64_t hash;
+    uint32_t number;
+    struct faci_record *record;
+};
+
+enum faci_reason {
+    FACI_GONE_DELETED,
+    FACI_GONE_EVICTED,
+    FACI_GONE_EXPIRED,
+};
+
+static inline void faci_shard_op_begin(struct faci_shard_op *op,
+                                       const struct faci_shard_env *env)
+{
+    *op = (struct faci_shard_op){.env = env, .now_ms = INT64_MIN, .sparse_page = FACI_NO_PAGE};
+}
 
 /* Frees what the operation removed. Call it unlocked: a big value takes long to free. */
 void faci_shard_op_end(struct faci_shard_op *op);
 
 /* The moment of the operation: the clock is read at most once, and only if someone asks. */
-int64_t faci_shard_op_now(struct faci_shard_op *op);
+static inline int64_t faci_shard_op_now(struct faci_shard_op *op)
+{
+    if (op->now_ms == INT64_MIN) {
+        op->now_ms = op->env->now_ms(op->env->clock);
+    }
+    return op->now_ms;
+}
 
-/* `config` must outlive the shard. False: no memory. */
-bool faci_shard_init(struct faci_shard *shard, const struct faci_store_config *config,
+/* Takes no memory. `env` must outlive the shard. */
+void faci_shard_init(struct faci_shard *shard, const struct faci_shard_env *env,
                      uint64_t budget_bytes);
 void faci_shard_fini(struct faci_shard *shard); /* a zeroed shard is fine */
 
-/* Whether a key and a value of these lengths can be held at all. */
-bool faci_shard_can_hold(const struct faci_shard *shard, size_t key_len, size_t value_len);
+void faci_table_init(struct faci_table *table);
 
-/* An entry of that key, without a value, in no shard. NULL: no memory. */
-struct faci_entry *faci_shard_new_entry(const struct faci_shard *shard, uint32_t hash,
-                                        const struct faci_key *key);
+/* Frees all of it; a value that is handed out stays. */
+void faci_table_fini(struct faci_table *table, const fac_allocator *alloc);
 
-/* The live entry of the key, or NULL. An expired one is removed. */
-struct faci_entry *faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                          uint32_t hash, const struct faci_key *key)
+/* What a shard of this budget can hold at most, as a record of a block of so many bytes. */
+uint64_t faci_shard_max_record(uint64_t budget_bytes);
+
+void faci_shard_set_limits(struct faci_shard *shard, uint64_t budget_bytes);
+
+uint64_t faci_shard_bytes_locked(const struct faci_shard *shard);
+
+/* The live record of the key. An expired one is removed. */
+bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
+                            const struct faci_key *key, struct faci_spot *out)
     FACI_REQUIRES(&shard->lock);
 
-/* Takes the entry, whose key is absent and whose size can be held. Makes room first. */
-void faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                              struct faci_entry *entry) FACI_REQUIRES(&shard->lock);
+/* It was asked for. */
+static inline void faci_shard_use_locked(struct faci_shard *shard, const struct faci_spot *spot)
+    FACI_REQUIRES(&shard->lock)
+{
+    (void)shard; /* for its lock */
+    unsigned n_uses = faci_record_uses(spot->record);
+    if (n_uses < FACI_USES_MAX) {
+        faci_record_set_uses(spot->record, n_uses + 1);
+    }
+}
 
-/* Takes `value`, gives back the one it replaces. Makes room first; `entry` itself stays. */
-fac_value *faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                     struct faci_entry *entry, fac_value *value)
+/* Takes the record, whose key is absent and which can be held, then makes room for it. False: no
+ * memory, nothing taken and nothing changed. */
+bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
+                              struct faci_record *record) FACI_REQUIRES(&shard->lock);
+
+/* Takes `record` in place of the one that was found, then makes room. A use. */
+void faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                               const struct faci_spot *spot, struct faci_record *record)
     FACI_REQUIRES(&shard->lock);
 
 void faci_shard_remove_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                              struct faci_entry *entry) FACI_REQUIRES(&shard->lock);
-
-/* Reclaims what has expired in the next few buckets. Every write calls it. */
-void faci_shard_sweep_locked(struct faci_shard *shard, struct faci_shard_op *op)
+                              const struct faci_spot *spot, enum faci_reason reason)
     FACI_REQUIRES(&shard->lock);
+
+/* Another time to live. */
+void faci_shard_expire_at_locked(struct faci_shard *shard, const struct faci_spot *spot,
+                                 int64_t at_ms) FACI_REQUIRES(&shard->lock);
 
 /* The work of faci_store_clear in one shard. */
 struct faci_shard_clear {
     fac_bytes prefix;
-    size_t n_left;   /* entries and empty buckets that may still be looked at */
-    uint64_t bucket; /* where to go on */
+    size_t n_left;   /* records and empty buckets that may still be looked at */
+    uint32_t bucket; /* where to go on */
     uint64_t n_scanned;
     uint64_t n_removed;
 };
@@ -119,5 +164,40 @@ struct faci_shard_clear {
 bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
                              struct faci_shard_clear *clear, bool is_first)
     FACI_REQUIRES(&shard->lock);
+
+/* --- Order: evict.c ------------------------------------------------------------------------- */
+
+/* Removes until the budget is kept, never `keep` (NULL: anything). */
+void faci_shard_make_room_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                                 const struct faci_record *keep) FACI_REQUIRES(&shard->lock);
+
+/* Another budget, from now on and for what is there. */
+void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                                  uint64_t budget_bytes) FACI_REQUIRES(&shard->lock);
+
+/* What is due: one page of what has expired, if there is any. Every write calls it, and every read
+ * that has read the clock anyway. */
+void faci_shard_reclaim_locked(struct faci_shard *shard, struct faci_shard_op *op)
+    FACI_REQUIRES(&shard->lock);
+
+/* Joins the page that removals made sparse with a neighbour. Renumbers records. */
+void faci_shard_tidy_locked(struct faci_shard *shard, struct faci_shard_op *op)
+    FACI_REQUIRES(&shard->lock);
+
+/* Whether the record has expired. */
+static inline bool faci_shard_has_expired(struct faci_shard_op *op, struct faci_record *record)
+{
+    int64_t at_ms = faci_record_expires_at(record);
+    return at_ms != FACI_STORE_NO_EXPIRY && faci_shard_op_now(op) >= at_ms;
+}
+
+uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *record);
+
+/* Tells the index that a record has moved. */
+void faci_shard_relink_locked(struct faci_shard *shard, uint64_t hash, uint32_t from,
+                              uint32_t to) FACI_REQUIRES(&shard->lock);
+
+/* Joins buckets, as long as there are far more than records. */
+void faci_shard_shrink_index_locked(struct faci_shard *shard) FACI_REQUIRES(&shard->lock);
 
 #endif

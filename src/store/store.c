@@ -3,16 +3,16 @@
  *
  * Design notes.
  *
- * The top bits of a key's hash choose its shard, the low 32 bits its bucket there. Each shard has
- * an equal part of the budget and a lock of its own, so the budget holds without any counter
- * that all threads share. A shard has 16 MiB or more when there is more than one: an entry may
- * be almost as large as a shard, and big values must fit into the default budget.
+ * The top bits of a key's hash choose its shard. Each shard has an equal part of the budget and a
+ * lock of its own, so the budget holds without any counter that all threads share. A shard has
+ * 16 MiB or more when there is more than one: an entry may be almost as large as a shard, and big
+ * values must fit into the default budget.
  *
- * Lock order: a shard's lock is the only one here; no call holds two of them. Under it run the
- * configured clock, and the allocator for small things: an entry, a counter's value, a segment
- * of the index. A value that comes in is allocated and filled before the lock is taken; what is
- * removed is freed after it is given up. So beside the budget there is, for each call in flight,
- * at most its own new entry and a segment of the index, for as long as the call runs.
+ * Lock order: a shard's lock is the only one here; no call holds two of them, but around a fork.
+ * Under it run the configured clock, and the allocator for small things: a page, a segment of the
+ * index, a counter's record. A record that comes in is allocated and filled before the lock is
+ * taken; what is removed is freed after it is given up. So beside the budget there is, for each
+ * call in flight, at most its own new entry and what it drove out, for as long as the call runs.
  *
  * A failed allocation comes before any change: the older value stays. */
 #include "store/store.h"
@@ -20,56 +20,54 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/fork.h"
-#include "base/hash.h"
-#include "base/mem.h"
 #include "base/number.h"
-#include "base/value.h"
-#include "store/shard.h"
+#include "store/inside.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 enum {
-    MAX_SHARDS = 64,
+    MANY_SHARDS = 64,
+    MAX_SHARDS = 4096,
     SHARD_MIN_BYTES = 16 << 20,
-    SHARD_BITS_AT = 58, /* log2(MAX_SHARDS) bits remain above */
-    MIN_BUDGET_BYTES = 64 << 10,
-    CURSOR_SHARD_AT = 48, /* bits below: the bucket */
+    SHARD_MAX_BYTES = 256 << 20, /* of 24-bit numbers there are enough for smallest entries */
+    SHARD_BITS_AT = 52,          /* log2(MAX_SHARDS) bits remain above */
+    EPOCH_BITS_AT = 40,
     /* Above this a copy takes longer than counting a reference up and down. */
     COPY_LOCKED_MAX_BYTES = 4096,
-};
-
-struct faci_store {
-    struct faci_store_config config; /* alloc points to the field below */
-    fac_allocator alloc;
-    struct faci_hash_seed seed;
-    struct faci_fork_watch fork_watch;
-    size_t n_shards; /* a power of two */
-    struct faci_shard shards[];
 };
 
 /* A key and where it lives. */
 struct place {
     struct faci_shard *shard;
     const struct faci_key *key;
-    uint32_t hash;
+    uint64_t hash;
 };
 
 static struct place place_of(struct faci_store *store, const struct faci_key *key)
 {
-    uint64_t hash = faci_hash_key(&store->seed, key);
+    uint64_t hash = faci_hash_key(&store->env.seed, key);
     struct place place = {
         .shard = &store->shards[(hash >> SHARD_BITS_AT) & (store->n_shards - 1)],
         .key = key,
-        .hash = (uint32_t)hash,
+        .hash = hash,
     };
     return place;
 }
 
+static uint64_t *epoch_of(const struct place *at)
+{
+    return &at->shard->key_epochs[(at->hash >> EPOCH_BITS_AT) % FACI_SHARD_EPOCHS];
+}
+
+/* --- Life ----------------------------------------------------------------------------------- */
+
 static size_t choose_n_shards(uint64_t budget_bytes)
 {
     size_t n = 1;
-    while (n < MAX_SHARDS && budget_bytes / SHARD_MIN_BYTES >= n * 2) {
+    while (n < MANY_SHARDS && budget_bytes / SHARD_MIN_BYTES >= n * 2) {
+        n *= 2;
+    }
+    while (n < MAX_SHARDS && budget_bytes / n > SHARD_MAX_BYTES) {
         n *= 2;
     }
     return n;
@@ -95,24 +93,23 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
 fac_status faci_store_open(const struct faci_store_config *config, struct faci_store **out,
                            fac_error *err)
 {
-    faci_check(config->budget_bytes >= MIN_BUDGET_BYTES);
+    faci_check(config->budget_bytes >= FACI_STORE_MIN_BYTES);
     size_t n_shards = choose_n_shards(config->budget_bytes);
-    struct faci_store *store = faci_mem_zalloc(
-        config->alloc, sizeof(*store) + n_shards * sizeof(struct faci_shard));
+    size_t own_bytes = sizeof(struct faci_store) + n_shards * sizeof(struct faci_shard);
+    struct faci_store *store = faci_mem_zalloc(config->alloc, own_bytes);
     if (store == NULL) {
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
-    store->config = *config;
     store->alloc = *config->alloc;
-    store->config.alloc = &store->alloc;
-    store->seed = faci_hash_seed_from(config->seed);
+    store->own_bytes = faci_mem_footprint(&store->alloc, store, own_bytes);
+    store->env = (struct faci_shard_env){.alloc = &store->alloc,
+                                         .now_ms = config->now_ms,
+                                         .clock = config->clock,
+                                         .seed = faci_hash_seed_from(config->seed)};
     store->n_shards = n_shards;
-    uint64_t each_bytes = (config->budget_bytes - sizeof(*store)) / n_shards;
+    uint64_t each_bytes = (config->budget_bytes - store->own_bytes) / n_shards;
     for (size_t i = 0; i < n_shards; i++) {
-        if (!faci_shard_init(&store->shards[i], &store->config, each_bytes)) {
-            faci_store_free(store);
-            return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
-        }
+        faci_shard_init(&store->shards[i], &store->env, each_bytes);
     }
     store->fork_watch = (struct faci_fork_watch){
         .owner = store, .before = lock_for_fork, .after = unlock_after_fork};
@@ -126,9 +123,7 @@ void faci_store_free(struct faci_store *store)
     if (store == NULL) {
         return;
     }
-    if (store->fork_watch.owner != NULL) {
-        faci_fork_unwatch(&store->fork_watch);
-    }
+    faci_fork_unwatch(&store->fork_watch);
     for (size_t i = 0; i < store->n_shards; i++) {
         faci_shard_fini(&store->shards[i]);
     }
@@ -136,25 +131,34 @@ void faci_store_free(struct faci_store *store)
     faci_mem_free(&alloc, store);
 }
 
+/* --- A call: begin, work, end --------------------------------------------------------------- */
+
+/* A read that had to read the clock looks for what is due, as each write does. */
+static void end_read(struct faci_shard *shard, struct faci_shard_op *op)
+    FACI_RELEASES(&shard->lock)
+{
+    if (op->now_ms != INT64_MIN) {
+        faci_shard_reclaim_locked(shard, op);
+    }
+    faci_store_end(shard, op);
+}
+
+/* --- Reading -------------------------------------------------------------------------------- */
+
 fac_status faci_store_get(struct faci_store *store, const struct faci_key *key, fac_value **out)
 {
     struct place at = place_of(store, key);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
-    fac_value *value = NULL;
-    faci_mutex_lock(&at.shard->lock);
-    struct faci_entry *entry = faci_shard_find_locked(at.shard, &op, at.hash, key);
-    if (entry != NULL) {
-        entry->is_visited = 1;
-        value = fac_value_ref(entry->value);
+    struct faci_spot spot;
+    fac_status st = FAC_MISS;
+    faci_store_begin(at.shard, &op);
+    if (faci_shard_find_locked(at.shard, &op, at.hash, key, &spot)) {
+        faci_shard_use_locked(at.shard, &spot);
+        *out = fac_value_ref(faci_record_value(spot.record));
+        st = FAC_OK;
     }
-    faci_mutex_unlock(&at.shard->lock);
-    faci_shard_op_end(&op);
-    if (value == NULL) {
-        return FAC_MISS;
-    }
-    *out = value;
-    return FAC_OK;
+    end_read(at.shard, &op);
+    return st;
 }
 
 fac_status faci_store_get_into(struct faci_store *store, const struct faci_key *key, void *buf,
@@ -162,37 +166,79 @@ fac_status faci_store_get_into(struct faci_store *store, const struct faci_key *
 {
     struct place at = place_of(store, key);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
+    struct faci_spot spot;
     fac_status st = FAC_MISS;
     fac_value *big = NULL;
-    faci_mutex_lock(&at.shard->lock);
-    struct faci_entry *entry = faci_shard_find_locked(at.shard, &op, at.hash, key);
-    if (entry != NULL) {
-        entry->is_visited = 1;
-        fac_bytes bytes = fac_value_bytes(entry->value);
-        *out_len = bytes.len;
-        st = bytes.len <= cap ? FAC_OK : FAC_SMALL;
-        if (st == FAC_OK && bytes.len > COPY_LOCKED_MAX_BYTES) {
-            big = fac_value_ref(entry->value);
+    faci_store_begin(at.shard, &op);
+    if (faci_shard_find_locked(at.shard, &op, at.hash, key, &spot)) {
+        faci_shard_use_locked(at.shard, &spot);
+        fac_value *value = faci_record_value(spot.record);
+        *out_len = faci_value_len(value);
+        st = *out_len <= cap ? FAC_OK : FAC_SMALL;
+        if (st == FAC_OK && *out_len > COPY_LOCKED_MAX_BYTES) {
+            big = fac_value_ref(value);
         } else if (st == FAC_OK) {
-            (void)faci_bytes_put(buf, bytes);
+            (void)faci_bytes_put(buf, fac_mem(value->data, *out_len));
         }
     }
-    faci_mutex_unlock(&at.shard->lock);
+    end_read(at.shard, &op);
     if (big != NULL) {
         (void)faci_bytes_put(buf, fac_value_bytes(big));
         fac_value_unref(big);
     }
-    faci_shard_op_end(&op);
     return st;
 }
+
+fac_status faci_store_exists(struct faci_store *store, const struct faci_key *key)
+{
+    int64_t left_ms = 0;
+    return faci_store_ttl(store, key, &left_ms);
+}
+
+/* Asking for the time left is no use of the value. */
+fac_status faci_store_ttl(struct faci_store *store, const struct faci_key *key, int64_t *out_ms)
+{
+    struct place at = place_of(store, key);
+    struct faci_shard_op op;
+    struct faci_spot spot;
+    fac_status st = FAC_MISS;
+    faci_store_begin(at.shard, &op);
+    if (faci_shard_find_locked(at.shard, &op, at.hash, key, &spot)) {
+        int64_t at_ms = faci_record_expires_at(spot.record);
+        *out_ms = at_ms == FACI_STORE_NO_EXPIRY ? FACI_STORE_NO_EXPIRY
+                                                : at_ms - faci_shard_op_now(&op);
+        st = FAC_OK;
+    }
+    end_read(at.shard, &op);
+    return st;
+}
+
+/* --- Writing -------------------------------------------------------------------------------- */
 
 static fac_status fail_too_large(const struct place *at, size_t value_len, fac_error *err)
 {
     return faci_fail(err, FAC_E_TOO_LARGE, 0,
                      "key and value of %zu and %zu bytes do not fit: one part of the memory "
-                     "store holds %" PRIu64 " bytes, overhead included",
-                     faci_key_len(at->key), value_len, at->shard->max_item_bytes);
+                     "store holds %llu bytes, overhead included",
+                     faci_key_len(at->key), value_len,
+                     atomic_load_explicit(&at->shard->max_record_bytes, memory_order_relaxed));
+}
+
+/* By what is asked of the allocator: what that makes of it is known later. */
+static bool can_hold(const struct place *at, size_t value_len)
+{
+    uint64_t max_bytes = atomic_load_explicit(&at->shard->max_record_bytes,
+                                              memory_order_relaxed);
+    size_t back_bytes = FACI_RECORD_BACK_BYTES + faci_key_len(at->key);
+    return value_len <= FACI_VALUE_MAX_LEN && back_bytes <= FACI_VALUE_MAX_LEN &&
+           faci_value_carrying_bytes(at->shard->env->alloc, value_len, back_bytes) <= max_bytes;
+}
+
+static bool fits_locked(const struct place *at, struct faci_record *record)
+    FACI_REQUIRES(&at->shard->lock)
+{
+    return faci_record_bytes(at->shard->env->alloc, record) <=
+           atomic_load_explicit(&at->shard->max_record_bytes, memory_order_relaxed);
 }
 
 static int64_t expiry_of(struct faci_shard_op *op, int64_t ttl_ms)
@@ -205,115 +251,101 @@ static int64_t expiry_of(struct faci_shard_op *op, int64_t ttl_ms)
     return at_ms;
 }
 
-/* What is to be stored under an absent key. */
-static fac_status insert_locked(const struct place *at, struct faci_shard_op *op,
-                                fac_value *value, int64_t ttl_ms)
-    FACI_REQUIRES(&at->shard->lock)
+/* A record with this value. NULL: `*st` says why, FAC_E_TOO_LARGE or FAC_E_NOMEM. */
+static struct faci_record *make_record(const struct place *at, fac_bytes value, fac_status *st,
+                                       fac_error *err)
 {
-    struct faci_entry *entry = faci_shard_new_entry(at->shard, at->hash, at->key);
-    if (entry == NULL) {
+    if (!can_hold(at, value.len)) {
+        *st = fail_too_large(at, value.len, err);
+        return NULL;
+    }
+    struct faci_record *record = faci_record_new(at->shard->env->alloc, at->key, value.len);
+    if (record == NULL) {
+        *st = faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a value of %zu bytes",
+                        value.len);
+        return NULL;
+    }
+    (void)faci_bytes_put(faci_value_data(faci_record_value(record)), value);
+    return record;
+}
+
+/* Takes the record if FAC_OK. */
+static fac_status put_locked(const struct place *at, struct faci_shard_op *op,
+                             struct faci_record *record, int64_t ttl_ms,
+                             enum faci_store_mode mode) FACI_REQUIRES(&at->shard->lock)
+{
+    struct faci_spot spot;
+    bool is_there = faci_shard_find_locked(at->shard, op, at->hash, at->key, &spot);
+    if (is_there && mode == FACI_STORE_ADD) {
+        return FAC_EXISTS;
+    }
+    if (!fits_locked(at, record)) {
+        return FAC_E_TOO_LARGE;
+    }
+    faci_record_set_expiry(record, expiry_of(op, ttl_ms));
+    if (is_there) {
+        faci_shard_replace_locked(at->shard, op, &spot, record);
+    } else if (!faci_shard_insert_locked(at->shard, op, at->hash, record)) {
         return FAC_E_NOMEM;
     }
-    entry->value = value;
-    entry->expires_at_ms = expiry_of(op, ttl_ms);
-    faci_shard_insert_locked(at->shard, op, entry);
     return FAC_OK;
 }
 
-/* `*value` is what to store; afterwards what the caller has to give up, or NULL. */
-static fac_status set_locked(const struct place *at, struct faci_shard_op *op,
-                             fac_value **value, int64_t ttl_ms, enum faci_store_mode mode)
-    FACI_REQUIRES(&at->shard->lock)
+/* Gives the record up if it was not taken, and says why in words. */
+static fac_status finish_put(const struct place *at, struct faci_record *record,
+                             size_t value_len, fac_status st, fac_error *err)
 {
-    faci_shard_sweep_locked(at->shard, op);
-    struct faci_entry *entry = faci_shard_find_locked(at->shard, op, at->hash, at->key);
-    if (entry == NULL) {
-        fac_status st = insert_locked(at, op, *value, ttl_ms);
-        if (st == FAC_OK) {
-            *value = NULL;
-        }
-        return st;
+    if (st != FAC_OK) {
+        fac_value_unref(faci_record_value(record));
     }
-    if (mode == FACI_STORE_ADD) {
-        return FAC_EXISTS;
+    if (st == FAC_E_TOO_LARGE) {
+        return fail_too_large(at, value_len, err);
     }
-    *value = faci_shard_replace_locked(at->shard, op, entry, *value);
-    entry->expires_at_ms = expiry_of(op, ttl_ms);
-    return FAC_OK;
+    if (st == FAC_E_NOMEM) {
+        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for an entry");
+    }
+    return st;
 }
 
 fac_status faci_store_set(struct faci_store *store, const struct faci_key *key, fac_bytes value,
                           int64_t ttl_ms, enum faci_store_mode mode, fac_error *err)
 {
     struct place at = place_of(store, key);
-    if (!faci_shard_can_hold(at.shard, faci_key_len(key), value.len)) {
-        return fail_too_large(&at, value.len, err);
-    }
     /* An add that comes second is the usual one where add serves as a lock: no copy for it. */
-    if (mode == FACI_STORE_ADD && faci_store_exists(store, key) == FAC_OK) {
+    if (mode == FACI_STORE_ADD && can_hold(&at, value.len) &&
+        faci_store_exists(store, key) == FAC_OK) {
         return FAC_EXISTS;
     }
-    fac_value *fresh = faci_value_new(&store->alloc, value.len);
-    if (fresh == NULL) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a value of %zu bytes",
-                         value.len);
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(&at, value, &st, err);
+    if (record == NULL) {
+        return st;
     }
-    (void)faci_bytes_put(faci_value_data(fresh), value);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
-    faci_mutex_lock(&at.shard->lock);
-    fac_status st = set_locked(&at, &op, &fresh, ttl_ms, mode);
-    faci_mutex_unlock(&at.shard->lock);
-    fac_value_unref(fresh);
-    faci_shard_op_end(&op);
-    if (st == FAC_E_NOMEM) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a key of %zu bytes",
-                         faci_key_len(key));
+    faci_store_begin(at.shard, &op);
+    faci_shard_reclaim_locked(at.shard, &op);
+    st = put_locked(&at, &op, record, ttl_ms, mode);
+    if (st == FAC_OK) {
+        (*epoch_of(&at))++;
     }
-    return st;
+    faci_store_end(at.shard, &op);
+    return finish_put(&at, record, value.len, st, err);
 }
 
 fac_status faci_store_delete(struct faci_store *store, const struct faci_key *key)
 {
     struct place at = place_of(store, key);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
+    struct faci_spot spot;
     fac_status st = FAC_MISS;
-    faci_mutex_lock(&at.shard->lock);
-    struct faci_entry *entry = faci_shard_find_locked(at.shard, &op, at.hash, key);
-    if (entry != NULL) {
-        faci_shard_remove_locked(at.shard, &op, entry);
+    faci_store_begin(at.shard, &op);
+    (*epoch_of(&at))++;
+    if (faci_shard_find_locked(at.shard, &op, at.hash, key, &spot)) {
+        faci_shard_remove_locked(at.shard, &op, &spot, FACI_GONE_DELETED);
         st = FAC_OK;
     }
-    faci_shard_sweep_locked(at.shard, &op);
-    faci_mutex_unlock(&at.shard->lock);
-    faci_shard_op_end(&op);
-    return st;
-}
-
-fac_status faci_store_exists(struct faci_store *store, const struct faci_key *key)
-{
-    int64_t left_ms = 0;
-    return faci_store_ttl(store, key, &left_ms);
-}
-
-/* Asking for the time left is no use of the value: the visited bit stays as it is. */
-fac_status faci_store_ttl(struct faci_store *store, const struct faci_key *key, int64_t *out_ms)
-{
-    struct place at = place_of(store, key);
-    struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
-    fac_status st = FAC_MISS;
-    faci_mutex_lock(&at.shard->lock);
-    struct faci_entry *entry = faci_shard_find_locked(at.shard, &op, at.hash, key);
-    if (entry != NULL) {
-        st = FAC_OK;
-        *out_ms = entry->expires_at_ms == FACI_STORE_NO_EXPIRY
-                      ? FACI_STORE_NO_EXPIRY
-                      : entry->expires_at_ms - faci_shard_op_now(&op);
-    }
-    faci_mutex_unlock(&at.shard->lock);
-    faci_shard_op_end(&op);
+    faci_shard_reclaim_locked(at.shard, &op);
+    faci_store_end(at.shard, &op);
     return st;
 }
 
@@ -322,18 +354,16 @@ fac_status faci_store_touch(struct faci_store *store, const struct faci_key *key
 {
     struct place at = place_of(store, key);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
+    struct faci_spot spot;
     fac_status st = FAC_MISS;
-    faci_mutex_lock(&at.shard->lock);
-    struct faci_entry *entry = faci_shard_find_locked(at.shard, &op, at.hash, key);
-    if (entry != NULL) {
-        entry->expires_at_ms = expiry_of(&op, ttl_ms);
-        entry->is_visited = 1;
+    faci_store_begin(at.shard, &op);
+    if (faci_shard_find_locked(at.shard, &op, at.hash, key, &spot)) {
+        faci_shard_expire_at_locked(at.shard, &spot, expiry_of(&op, ttl_ms));
+        faci_shard_use_locked(at.shard, &spot);
         st = FAC_OK;
     }
-    faci_shard_sweep_locked(at.shard, &op);
-    faci_mutex_unlock(&at.shard->lock);
-    faci_shard_op_end(&op);
+    faci_shard_reclaim_locked(at.shard, &op);
+    faci_store_end(at.shard, &op);
     return st;
 }
 
@@ -346,14 +376,16 @@ static fac_status fail_as_server(fac_error *err, const char *words)
     return FAC_E_SERVER;
 }
 
-/* `*old` receives what the caller has to give up. */
+/* `*number` is what to add, and then the sum. The time to live of what is there stays. */
 static fac_status increment_locked(const struct place *at, struct faci_shard_op *op,
-                                   int64_t *number, int64_t ttl_ms, fac_value **old,
-                                   fac_error *err) FACI_REQUIRES(&at->shard->lock)
+                                   int64_t *number, int64_t ttl_ms, fac_error *err)
+    FACI_REQUIRES(&at->shard->lock)
 {
-    struct faci_entry *entry = faci_shard_find_locked(at->shard, op, at->hash, at->key);
+    struct faci_spot spot;
+    bool is_there = faci_shard_find_locked(at->shard, op, at->hash, at->key, &spot);
     int64_t before = 0;
-    if (entry != NULL && !faci_number_parse_i64(fac_value_bytes(entry->value), &before)) {
+    if (is_there &&
+        !faci_number_parse_i64(fac_value_bytes(faci_record_value(spot.record)), &before)) {
         return fail_as_server(err, "value is not an integer or out of range");
     }
     if (__builtin_add_overflow(before, *number, number)) {
@@ -361,23 +393,21 @@ static fac_status increment_locked(const struct place *at, struct faci_shard_op 
     }
     char text[FACI_I64_TEXT_BYTES];
     fac_bytes bytes = fac_mem(text, faci_number_format_i64(*number, text));
-    if (!faci_shard_can_hold(at->shard, faci_key_len(at->key), bytes.len)) {
-        return fail_too_large(at, bytes.len, err);
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(at, bytes, &st, err);
+    if (record == NULL) {
+        return st;
     }
-    fac_value *fresh = faci_value_new(at->shard->config->alloc, bytes.len);
-    if (fresh == NULL) {
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a counter");
+    if (!fits_locked(at, record)) {
+        st = FAC_E_TOO_LARGE;
+    } else if (is_there) {
+        faci_record_set_expiry(record, faci_record_expires_at(spot.record));
+        faci_shard_replace_locked(at->shard, op, &spot, record);
+    } else {
+        faci_record_set_expiry(record, expiry_of(op, ttl_ms));
+        st = faci_shard_insert_locked(at->shard, op, at->hash, record) ? FAC_OK : FAC_E_NOMEM;
     }
-    (void)faci_bytes_put(faci_value_data(fresh), bytes);
-    if (entry != NULL) {
-        *old = faci_shard_replace_locked(at->shard, op, entry, fresh);
-        return FAC_OK;
-    }
-    if (insert_locked(at, op, fresh, ttl_ms) != FAC_OK) {
-        *old = fresh;
-        return faci_fail(err, FAC_E_NOMEM, 0, "out of memory for a counter");
-    }
-    return FAC_OK;
+    return finish_put(at, record, bytes.len, st, err);
 }
 
 fac_status faci_store_increment(struct faci_store *store, const struct faci_key *key,
@@ -385,65 +415,51 @@ fac_status faci_store_increment(struct faci_store *store, const struct faci_key 
 {
     struct place at = place_of(store, key);
     struct faci_shard_op op;
-    faci_shard_op_begin(&op, &store->config);
     int64_t number = delta;
-    fac_value *old = NULL;
-    faci_mutex_lock(&at.shard->lock);
-    faci_shard_sweep_locked(at.shard, &op);
-    fac_status st = increment_locked(&at, &op, &number, ttl_ms, &old, err);
-    faci_mutex_unlock(&at.shard->lock);
-    fac_value_unref(old);
-    faci_shard_op_end(&op);
+    faci_store_begin(at.shard, &op);
+    faci_shard_reclaim_locked(at.shard, &op);
+    fac_status st = increment_locked(&at, &op, &number, ttl_ms, err);
+    if (st == FAC_OK) {
+        (*epoch_of(&at))++;
+    }
+    faci_store_end(at.shard, &op);
     if (st == FAC_OK) {
         *out = number;
     }
     return st;
 }
 
-/* The cursor is the shard and the bucket that come next. Buckets are seen in rising order, which
- * is why entries that stay are seen although the index grows: they only move upwards. A chain is
- * not cut in two, so a max_scan smaller than a chain looks at that whole chain. */
-void faci_store_clear(struct faci_store *store, fac_bytes prefix, size_t max_scan,
-                      uint64_t *cursor, uint64_t *n_scanned, uint64_t *n_removed)
+/* --- For a cache in front of a server ------------------------------------------------------- */
+
+struct faci_fill_token faci_store_fill_begin(struct faci_store *store,
+                                             const struct faci_key *key)
 {
-    uint64_t index = *cursor >> CURSOR_SHARD_AT;
-    struct faci_shard_clear clear = {
-        .prefix = prefix,
-        .n_left = max_scan,
-        .bucket = *cursor & (((uint64_t)1 << CURSOR_SHARD_AT) - 1),
-    };
-    bool is_first = true;
-    bool is_done = true;
-    while (index < store->n_shards && is_done && (is_first || clear.n_left > 0)) {
-        struct faci_shard *shard = &store->shards[index];
-        struct faci_shard_op op;
-        faci_shard_op_begin(&op, &store->config);
-        faci_mutex_lock(&shard->lock);
-        is_done = faci_shard_clear_locked(shard, &op, &clear, is_first);
-        faci_mutex_unlock(&shard->lock);
-        faci_shard_op_end(&op);
-        is_first = false;
-        if (is_done) {
-            index++;
-            clear.bucket = 0;
-        }
-    }
-    *n_scanned += clear.n_scanned;
-    *n_removed += clear.n_removed;
-    *cursor = index < store->n_shards ? index << CURSOR_SHARD_AT | clear.bucket : 0;
+    struct place at = place_of(store, key);
+    struct faci_shard_op op;
+    faci_store_begin(at.shard, &op);
+    struct faci_fill_token token = {*epoch_of(&at), at.shard->all_epoch};
+    faci_store_end(at.shard, &op);
+    return token;
 }
 
-void faci_store_stats(struct faci_store *store, struct faci_store_stats *out)
+fac_status faci_store_fill(struct faci_store *store, const struct faci_key *key,
+                           fac_bytes value, int64_t ttl_ms, struct faci_fill_token token,
+                           fac_error *err)
 {
-    struct faci_store_stats sum = {.bytes = sizeof(*store)};
-    for (size_t i = 0; i < store->n_shards; i++) {
-        struct faci_shard *shard = &store->shards[i];
-        faci_mutex_lock(&shard->lock);
-        sum.n_entries += shard->n_entries;
-        sum.bytes += shard->bytes;
-        sum.n_evicted += shard->n_evicted;
-        sum.n_expired += shard->n_expired;
-        faci_mutex_unlock(&shard->lock);
+    struct place at = place_of(store, key);
+    fac_status st = FAC_OK;
+    struct faci_record *record = make_record(&at, value, &st, err);
+    if (record == NULL) {
+        return st;
     }
-    *out = sum;
+    struct faci_shard_op op;
+    faci_store_begin(at.shard, &op);
+    faci_shard_reclaim_locked(at.shard, &op);
+    if (token.key_epoch == *epoch_of(&at) && token.all_epoch == at.shard->all_epoch) {
+        st = put_locked(&at, &op, record, ttl_ms, FACI_STORE_SET);
+    } else {
+        st = FAC_MISS;
+    }
+    faci_store_end(at.shard, &op);
+    return finish_put(&at, record, value.len, st, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* store/store.h — the in-process store: a sharded table with times to live, a byte budget and
- * eviction. Any thread. Knows nothing of settings, servers or prefixes beyond the bytes of keys. */
+ * eviction. Any thread. Knows nothing of settings, servers or prefixes beyond the bytes of keys.
+ * Keys are of 1 to 65536 bytes: the caller has checked. */
 #ifndef FACI_STORE_STORE_H
 #define FACI_STORE_STORE_H
 
@@ -28,10 +29,12 @@ struct faci_store_config {
 };
 
 struct faci_store_stats {
-    uint64_t n_entries;
-    uint64_t bytes;
-    uint64_t n_evicted;
-    uint64_t n_expired;
+    uint64_t n_entries; /* expired ones that are not yet reclaimed too */
+    uint64_t bytes;     /* of everything, what the allocator is known to add included */
+    uint64_t budget_bytes;
+    uint64_t n_evicted;  /* to make room */
+    uint64_t n_expired;  /* reclaimed after their time */
+    uint64_t n_replaced; /* by a newer value of their key */
 };
 
 enum faci_store_mode {
@@ -39,7 +42,7 @@ enum faci_store_mode {
     FACI_STORE_ADD, /* only if absent */
 };
 
-/* FAC_OK, FAC_E_NOMEM. */
+/* The budget is split among shards, whose number it decides for good. FAC_OK, FAC_E_NOMEM. */
 fac_status faci_store_open(const struct faci_store_config *config, struct faci_store **out,
                            fac_error *err);
 
@@ -83,6 +86,40 @@ fac_status faci_store_increment(struct faci_store *store, const struct faci_key 
  * there throughout are seen. */
 void faci_store_clear(struct faci_store *store, fac_bytes prefix, size_t max_scan,
                       uint64_t *cursor, uint64_t *n_scanned, uint64_t *n_removed);
+
+/* Another budget: what does not fit leaves before this returns. FAC_OK; FAC_E_INVALID: less than
+ * 64 KiB for each shard. */
+fac_status faci_store_set_budget(struct faci_store *store, uint64_t budget_bytes,
+                                 fac_error *err);
+
+/* --- For a cache in front of a server -------------------------------------------------------
+ *
+ * A value that was asked of the server may be old by the time it comes: somebody wrote meanwhile,
+ * and the server's word of it came first. So:
+ *
+ *   token = fill_begin(key)   before the server is asked
+ *   delete(key), drop_all()   whenever the server, or its silence, says that what is here is old
+ *   fill(token, key, value)   when the answer has come: stored only if nothing was said meanwhile
+ *
+ * Every set, add, increment, delete and clear of the key revokes its tokens as well; evictions,
+ * expiry and touch do not. A token may be revoked without need (other keys share its number), and
+ * then the value is not stored: no harm, and rare. */
+
+struct faci_fill_token {
+    uint64_t key_epoch;
+    uint64_t all_epoch;
+};
+
+struct faci_fill_token faci_store_fill_begin(struct faci_store *store,
+                                             const struct faci_key *key);
+
+/* FAC_OK; FAC_MISS: the token is revoked, nothing has changed; FAC_E_TOO_LARGE, FAC_E_NOMEM. */
+fac_status faci_store_fill(struct faci_store *store, const struct faci_key *key,
+                           fac_bytes value, int64_t ttl_ms, struct faci_fill_token token,
+                           fac_error *err);
+
+/* Drops every entry and revokes every token. Cannot fail. Memory is freed before it returns. */
+void faci_store_drop_all(struct faci_store *store);
 
 void faci_store_stats(struct faci_store *store, struct faci_store_stats *out);
 

@@ -198,6 +198,8 @@ static const size_t k_stats_ends[] = {
     END_OF(fac_stats, latency_max_us),
     END_OF(fac_stats, tls_handshakes),
     END_OF(fac_stats, tls_resumed),
+    END_OF(fac_stats, memory_replaced),
+    END_OF(fac_stats, memory_budget),
 };
 
 static void hit_once(fac_cache *cache)

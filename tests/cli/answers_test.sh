@@ -238,7 +238,8 @@ group_json() {
     json hits=0 misses=0 errors=0 connects connections_open memory_bytes memory_budget scope \
         late_replies=0 batches batched_calls reconnects=0 breaker_opens=0 breaker_refusals=0 \
         connections_connecting=0 connections_exclusive breaker_state='"closed"' latency_count \
-        latency_p50_us latency_p90_us latency_p99_us latency_p999_us latency_max_us
+        latency_p50_us latency_p90_us latency_p99_us latency_p999_us latency_max_us \
+        memory_replaced=0
     run 0 config "$@"
     json settings.0.name='"provider"' settings.0.value settings.0.source settings.0.variable \
         settings.0.help

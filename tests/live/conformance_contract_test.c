@@ -405,6 +405,29 @@ static void test_conformance__stats_count(void **state)
     live_end(&live);
 }
 
+/* Memory takes another budget while it is open; a server has its own. */
+static void test_conformance__memory_can_be_resized(void **state)
+{
+    (void)state;
+    struct live live;
+    live_begin(&live);
+    fac_error err;
+    fac_status st = fac_cache_set_memory(live.cache, 1 << 20, NULL, &err);
+    assert_status(st, live.has_server ? FAC_E_UNSUPPORTED : FAC_OK, &err);
+    if (!live.has_server) {
+        fac_stats stats;
+        assert_status(fac_cache_stats(live.cache, NULL, &stats, sizeof(stats), &err), FAC_OK,
+                      &err);
+        assert_in_range(stats.memory_budget, (1 << 20) - 64, 1 << 20);
+        assert_status(fac_cache_set_memory(live.cache, 1000, NULL, &err), FAC_E_INVALID, &err);
+        assert_contains(err.message, "65536");
+        assert_status(fac_cache_set_memory(live.cache, UINT64_MAX, NULL, &err), FAC_E_INVALID,
+                      &err);
+    }
+    assert_status(fac_cache_set_memory(NULL, 1 << 20, NULL, &err), FAC_E_INVALID, &err);
+    live_end(&live);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_conformance__every_verb_takes_no_error),
     KIT_TEST(test_conformance__every_verb_needs_a_cache),
@@ -415,6 +438,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_conformance__health_tells_what_answers),
     KIT_TEST(test_conformance__health_and_stats_fit_their_caller),
     KIT_TEST(test_conformance__stats_count),
+    KIT_TEST(test_conformance__memory_can_be_resized),
 };
 
 KIT_MAIN(k_tests)

@@ -151,6 +151,7 @@ tree_of() {
     local room=src/resp
     case $1 in
         url | settings) room=src/config ;;
+        store) room=src/store ;;
         sessions*) room=src ;;
     esac
     list_files "$room/*" | xargs sha256sum | sha256sum | cut -c 1-12

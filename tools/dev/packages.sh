@@ -18,8 +18,8 @@ PACKAGES_PLANTED=("${PACKAGES_TEST[@]}" patch)
 PACKAGES_CLANG=(clang libclang-rt-dev)
 PACKAGES_FUZZ=("${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}")
 PACKAGES_LINT=("${PACKAGES_TEST[@]}" clang clang-format clang-tidy cppcheck shellcheck mypy)
-PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" openssl pkg-config libhiredis-dev python3 python3-dev python3-redis
-    python3-hiredis)
+PACKAGES_BENCH=("${PACKAGES_DEMO[@]}" openssl pkg-config libhiredis-dev libglib2.0-dev libmemcached-dev
+    memcached python3 python3-dev python3-redis python3-hiredis)
 PACKAGES_UPSTASH=(valkey-server python3 openssl)
 PACKAGES_FRESH=(debootstrap git)
 

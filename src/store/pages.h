@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* store/pages.h — where a shard's records stand in line: two queues of pages, and the order in which
+ * pages have something that expires. Takes no lock: the shard's is held. Inside of src/store only.
+ *
+ *   queue:  oldest -> [page] - [page] - [page] <- newest, which is being filled
+ *   page:   64 places, filled from the first to the last; holes where records left
+ *
+ * A record's number is page * 64 + place. It changes when the record moves, and whoever knows it
+ * (the index) is told. */
+#ifndef FACI_STORE_PAGES_H
+#define FACI_STORE_PAGES_H
+
+#include "store/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    FACI_PAGE_PLACES = 64,
+    FACI_PAGE_LIMIT = (1 << 18) - 1, /* a record's number has 24 bits, and one is no record */
+#if defined(__x86_64__)
+    FACI_PLACE_BYTES = 6, /* what an address has that is not zero */
+#else
+    FACI_PLACE_BYTES = sizeof(void *),
+#endif
+};
+
+#define FACI_NO_PAGE UINT32_MAX
+
+enum faci_queue_name {
+    FACI_QUEUE_SMALL, /* what is new */
+    FACI_QUEUE_MAIN,  /* what was asked for again */
+    FACI_N_QUEUES,
+};
+
+struct faci_page {
+    int64_t due_at_ms; /* none of its records expires before; FACI_STORE_NO_EXPIRY: none does */
+    uint32_t newer;    /* its neighbours in the queue */
+    uint32_t older;
+    uint32_t heap_at;
+    uint8_t n_filled; /* places given out, holes included */
+    uint8_t n_live;
+    uint8_t first; /* all places before are holes */
+    uint8_t queue;
+    unsigned char places[FACI_PAGE_PLACES * FACI_PLACE_BYTES];
+};
+
+struct faci_queue {
+    uint32_t newest;
+    uint32_t oldest;
+    uint64_t bytes; /* of its records */
+};
+
+/* All zero but the queues' ends: no memory is held. */
+struct faci_pages {
+    struct faci_page **pages; /* by number; NULL: free */
+    uint32_t
+        *heap; /* numbers: n_pages in use, the first due on top; then those that are free */
+    uint32_t n_slots;
+    uint32_t n_pages;
+    struct faci_queue queues[FACI_N_QUEUES];
+    uint64_t bytes; /* of the pages and of both arrays */
+};
+
+void faci_pages_init(struct faci_pages *pages);
+
+/* Gives all memory back but the records'. */
+void faci_pages_fini(struct faci_pages *pages, const fac_allocator *alloc);
+
+/* A place at the end of the queue. `*out` is its number. False: no memory, nothing changed. */
+bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,
+                     enum faci_queue_name queue, struct faci_record *record, uint32_t *out);
+
+/* Makes a hole. A page without records is freed. */
+void faci_pages_take(struct faci_pages *pages, const fac_allocator *alloc, uint32_t number);
+
+/* Frees a page whose records have moved elsewhere, places and all. */
+void faci_pages_free_page(struct faci_pages *pages, const fac_allocator *alloc,
+                          uint32_t number);
+
+/* The number of the queue's oldest record. False: it is empty. */
+bool faci_pages_oldest(const struct faci_pages *pages, enum faci_queue_name queue,
+                       uint32_t *out);
+
+/* The number of the record behind this one in its queue. False: it is the newest. */
+bool faci_pages_next(const struct faci_pages *pages, uint32_t *number);
+
+/* The page that has something to look at the soonest: its due_at_ms, FACI_STORE_NO_EXPIRY if none
+ * ever; `*out` is its number unless there is none. */
+int64_t faci_pages_next_due(const struct faci_pages *pages, uint32_t *out);
+
+/* That page's next one. */
+void faci_pages_set_due(struct faci_pages *pages, uint32_t page, int64_t at_ms);
+
+/* An estimate from below: what both arrays hold. They stay until fini. */
+static inline uint64_t faci_pages_array_bytes(const struct faci_pages *pages)
+{
+    return (uint64_t)pages->n_slots * (sizeof(*pages->pages) + sizeof(*pages->heap));
+}
+
+static inline struct faci_page *faci_page_of(const struct faci_pages *pages, uint32_t number)
+{
+    return pages->pages[number / FACI_PAGE_PLACES];
+}
+
+static inline size_t faci_place_offset(uint32_t number)
+{
+    return (size_t)(number % FACI_PAGE_PLACES) * FACI_PLACE_BYTES;
+}
+
+static inline struct faci_record *faci_record_at(const struct faci_pages *pages,
+                                                 uint32_t number)
+{
+    uintptr_t word = 0;
+    memcpy(&word, faci_page_of(pages, number)->places + faci_place_offset(number),
+           FACI_PLACE_BYTES);          /* little endian where it is shorter */
+    return (struct faci_record *)word; /* NOLINT(performance-no-int-to-ptr): it is packed */
+}
+
+/* NULL makes a hole. */
+void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record);
+
+/* A record at this place expires at this moment: the page is due then at the latest. */
+static inline void faci_pages_note_expiry(struct faci_pages *pages, uint32_t number,
+                                          int64_t at_ms)
+{
+    if (at_ms < faci_page_of(pages, number)->due_at_ms) {
+        faci_pages_set_due(pages, number / FACI_PAGE_PLACES, at_ms);
+    }
+}
+
+#endif
