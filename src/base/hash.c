@@ -95,7 +95,7 @@ static ALWAYS_INLINE void sip_piece(struct sip *sip, fac_bytes piece, int n_roun
     if (sip->n_tail >= 8) {
         sip_word(sip, sip->tail, n_rounds);
         sip->n_tail -= 8;
-        sip->tail = sip->n_tail > 0 ? word >> (64U - shift) : 0;
+        sip->tail = shift > 0 ? word >> (64U - shift) : 0; /* it is, or there were not 8 */
     }
 }
 

@@ -11,10 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__linux__)
-#    include <malloc.h>
-#endif
-
 static void *libc_allocate(void *context, size_t bytes)
 {
     (void)context;
@@ -93,15 +89,8 @@ bool faci_mem_is_libc(const fac_allocator *alloc)
 
 size_t faci_mem_footprint(const fac_allocator *alloc, void *block, size_t bytes)
 {
-#if defined(__linux__)
-    if (faci_mem_is_libc(alloc)) {
-        return malloc_usable_size(block) + sizeof(size_t); /* before each block: its size */
-    }
-#else
-    (void)alloc;
-    (void)block;
-#endif
-    return bytes;
+    /* Before each block of malloc's: its size. */
+    return faci_mem_is_libc(alloc) ? malloc_usable_size(block) + sizeof(size_t) : bytes;
 }
 
 void faci_mem_free(const fac_allocator *alloc, void *block)
