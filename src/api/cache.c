@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/mem.h"
 #include "config/options.h"
 
@@ -70,6 +71,7 @@ fac_status faci_cache_open(struct faci_config *config, struct faci_log log, bool
         return faci_fail(err, FAC_E_NOMEM, 0, "out of memory");
     }
     atomic_init(&cache->refs, 1U);
+    cache->fork_generation = faci_fork_generation();
     cache->config = config;
     fac_status st = config->choices[0].family == FAC_MEMORY
                         ? faci_backend_open_memory(config, &cache->backend, err)

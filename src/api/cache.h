@@ -32,7 +32,8 @@ struct fac_cache {
     struct faci_config *config;
     struct faci_backend *backend;
     struct faci_counters counters;
-    fac_cache *next_retired; /* retire.c */
+    fac_cache *next_retired;  /* retire.c */
+    unsigned fork_generation; /* of the process that opened it */
 };
 
 /* Open over a resolved config. Takes `config`, on failure too. `connects`: reach a server now. */

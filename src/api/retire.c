@@ -21,7 +21,8 @@
 #include <stddef.h>
 
 static struct faci_mutex retired_lock = {PTHREAD_MUTEX_INITIALIZER};
-static fac_cache *retired; /* guarded by retired_lock */
+static fac_cache *retired;  /* guarded by retired_lock */
+static unsigned generation; /* of the process that they are of; guarded by retired_lock */
 static atomic_uint n_retired;
 
 static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
@@ -30,14 +31,22 @@ static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
     faci_mutex_lock(&retired_lock);
 }
 
+/* In a child the calls of the parent's other threads never leave: what waits for them is given up,
+ * as is all that such threads had. Else every later call would look for it in vain. */
 static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
 {
     (void)owner;
+    if (generation != faci_fork_generation()) {
+        generation = faci_fork_generation();
+        retired = NULL;
+        atomic_store(&n_retired, 0U);
+    }
     faci_mutex_unlock(&retired_lock);
 }
 
 static void watch_forks(void)
 {
+    generation = faci_fork_generation();
     static struct faci_fork_watch watch = {
         .owner = &retired_lock, .before = lock_for_fork, .after = unlock_after_fork};
     faci_fork_watch(&watch);
@@ -84,6 +93,9 @@ void faci_cache_retire(fac_cache *cache)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, watch_forks);
     fac_cache *idle = NULL;
+    if (cache->fork_generation != faci_fork_generation() && !is_idle(cache)) {
+        return; /* a thread of the parent's was in a call, and is not here to leave it */
+    }
     faci_mutex_lock(&retired_lock);
     cache->next_retired = retired;
     retired = cache;

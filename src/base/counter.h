@@ -20,7 +20,8 @@ struct faci_counters {
     } stripes[FACI_COUNTER_STRIPES];
 };
 
-/* In one order with all other sequentially consistent accesses. `slot` is 0 to FACI_COUNTER_SLOTS - 1; the user gives them names. */
+/* In one order with all other sequentially consistent accesses. `slot` is 0 to
+ * FACI_COUNTER_SLOTS - 1; the user gives them names. */
 void faci_counter_add(struct faci_counters *counters, unsigned slot, uint64_t n);
 
 /* Exact for what was added before in that order. */

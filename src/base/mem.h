@@ -27,7 +27,8 @@ char *faci_mem_copy_string(const fac_allocator *alloc, const char *bytes, size_t
 bool faci_mem_is_libc(const fac_allocator *alloc);
 
 /* What a block of `bytes` really takes out of the process's memory. Of malloc: what it rounds the
- * size up to and its own header. Of a hook: what was asked for, as nothing else is known. The same number whenever it is asked for. */
+ * size up to and its own header. Of a hook: what was asked for, as nothing else is known. The same
+ * number whenever it is asked for. */
 size_t faci_mem_footprint(const fac_allocator *alloc, void *block, size_t bytes);
 
 /* `block` may be NULL. */

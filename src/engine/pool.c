@@ -219,7 +219,8 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
         faci_stream_unlock(&conn->stream);
         faci_mutex_unlock(&conn->lock);
     }
-    if (pool->fork_generation != faci_fork_generation()) { /* in a child, the only thread */
+    if (pool->counted_generation != faci_fork_generation()) { /* a new child, one thread */
+        pool->counted_generation = faci_fork_generation();
         atomic_store_explicit(&pool->n_in_flight, 0, memory_order_relaxed);
     }
     faci_mutex_unlock(&pool->lock);
@@ -249,6 +250,7 @@ fac_status faci_pool_init(struct faci_pool *pool, const struct faci_engine_confi
                                                 .open_cap_ms = config->breaker_open_ms * 5};
     faci_breaker_init(&pool->breaker, &breaker, faci_random_seed());
     pool->fork_generation = faci_fork_generation();
+    pool->counted_generation = pool->fork_generation;
     pool->fork_watch = (struct faci_fork_watch){
         .owner = pool, .before = lock_for_fork, .after = unlock_after_fork};
     faci_fork_watch(&pool->fork_watch);

@@ -43,7 +43,8 @@ struct faci_pool {
     uint32_t n_useless;            /* connections in a row that ended before they served */
     uint32_t n_lost;               /* connections that ended and were not replaced */
     struct faci_identity identity; /* as of the last handshake */
-    unsigned fork_generation;
+    unsigned fork_generation;      /* of the process whose connections these are */
+    unsigned counted_generation;   /* of the process whose calls are counted */
     struct faci_fork_watch fork_watch;
     bool is_closed;
 

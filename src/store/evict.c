@@ -125,10 +125,21 @@ void faci_shard_make_room_locked(struct faci_shard *shard, struct faci_shard_op 
     }
 }
 
+void faci_shard_make_place_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                                  enum faci_queue_name name)
+{
+    unsigned n_spared = MAX_SPARED; /* none: what is spared takes a number, too */
+    while (faci_pages_is_full(&shard->table.pages, name) &&
+           shorten(shard, op, NULL, &n_spared)) {
+        n_spared = MAX_SPARED;
+    }
+}
+
 void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,
                                   uint64_t budget_bytes)
 {
     faci_shard_set_limits(shard, budget_bytes);
+    faci_shard_shrink_index_locked(shard);
     unsigned n_spared = 0;
     while (faci_shard_bytes_locked(shard) > budget_bytes &&
            shorten(shard, op, NULL, &n_spared)) {

@@ -27,7 +27,7 @@ enum {
 
 void faci_pages_init(struct faci_pages *pages)
 {
-    *pages = (struct faci_pages){0};
+    *pages = (struct faci_pages){.limit = FACI_PAGE_LIMIT};
     for (int i = 0; i < FACI_N_QUEUES; i++) {
         pages->queues[i].newest = FACI_NO_PAGE;
         pages->queues[i].oldest = FACI_NO_PAGE;
@@ -114,9 +114,6 @@ static bool add_slots(struct faci_pages *pages, const fac_allocator *alloc)
     if (n_slots > FACI_PAGE_LIMIT) {
         n_slots = FACI_PAGE_LIMIT;
     }
-    if (n_slots == pages->n_slots) {
-        return false;
-    }
     struct faci_page **slots = faci_mem_alloc(alloc, n_slots * sizeof(struct faci_page *));
     uint32_t *heap = faci_mem_alloc(alloc, n_slots * sizeof(*heap));
     if (slots == NULL || heap == NULL) {
@@ -148,7 +145,8 @@ static bool add_slots(struct faci_pages *pages, const fac_allocator *alloc)
 static bool add_page(struct faci_pages *pages, const fac_allocator *alloc,
                      enum faci_queue_name name)
 {
-    if (pages->n_pages == pages->n_slots && !add_slots(pages, alloc)) {
+    if (pages->n_pages == pages->limit ||
+        (pages->n_pages == pages->n_slots && !add_slots(pages, alloc))) {
         return false;
     }
     struct faci_page *page = faci_mem_zalloc(alloc, sizeof(*page));
@@ -210,13 +208,23 @@ void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_recor
            FACI_PLACE_BYTES);
 }
 
+/* Whether the queue has no page, or a full one. */
+static bool needs_page(const struct faci_pages *pages, enum faci_queue_name name)
+{
+    uint32_t newest = pages->queues[name].newest;
+    return newest == FACI_NO_PAGE || pages->pages[newest]->n_filled == FACI_PAGE_PLACES;
+}
+
+bool faci_pages_is_full(const struct faci_pages *pages, enum faci_queue_name name)
+{
+    return pages->n_pages == pages->limit && needs_page(pages, name);
+}
+
 bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,
                      enum faci_queue_name name, struct faci_record *record, uint32_t *out)
 {
     const struct faci_queue *queue = &pages->queues[name];
-    if ((queue->newest == FACI_NO_PAGE ||
-         pages->pages[queue->newest]->n_filled == FACI_PAGE_PLACES) &&
-        !add_page(pages, alloc, name)) {
+    if (needs_page(pages, name) && !add_page(pages, alloc, name)) {
         return false;
     }
     struct faci_page *page = pages->pages[queue->newest];

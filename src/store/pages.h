@@ -51,13 +51,14 @@ struct faci_queue {
     uint64_t bytes; /* of its records */
 };
 
-/* All zero but the queues' ends: no memory is held. */
+/* As initialised, it holds no memory. */
 struct faci_pages {
     struct faci_page **pages; /* by number; NULL: free */
     uint32_t
         *heap; /* numbers: n_pages in use, the first due on top; then those that are free */
     uint32_t n_slots;
     uint32_t n_pages;
+    uint32_t limit; /* of n_pages: FACI_PAGE_LIMIT, less in a test */
     struct faci_queue queues[FACI_N_QUEUES];
     uint64_t bytes; /* of the pages and of both arrays */
 };
@@ -66,6 +67,9 @@ void faci_pages_init(struct faci_pages *pages);
 
 /* Gives all memory back but the records'. */
 void faci_pages_fini(struct faci_pages *pages, const fac_allocator *alloc);
+
+/* Whether the queue's next record would need a page more than there may be. */
+bool faci_pages_is_full(const struct faci_pages *pages, enum faci_queue_name queue);
 
 /* A place at the end of the queue. `*out` is its number. False: no memory, nothing changed. */
 bool faci_pages_push(struct faci_pages *pages, const fac_allocator *alloc,

@@ -191,12 +191,19 @@ static void grow_index(struct faci_shard *shard)
     }
 }
 
+/* Few records for its buckets, or, after the budget was cut, more than its share of that. */
+static bool is_index_too_large(const struct faci_shard *shard) FACI_REQUIRES(&shard->lock)
+{
+    const struct faci_index *index = &shard->table.index;
+    return shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS ||
+           index->bytes > shard->max_index_bytes;
+}
+
 void faci_shard_shrink_index_locked(struct faci_shard *shard)
 {
     struct faci_index *index = &shard->table.index;
     const uint32_t before = index->n_buckets;
-    while (index->n_buckets > FACI_FIRST_BUCKETS &&
-           shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS) {
+    while (index->n_buckets > FACI_FIRST_BUCKETS && is_index_too_large(shard)) {
         uint32_t last = --index->n_buckets;
         const struct faci_bucket *goes = faci_bucket_at(index, last);
         struct faci_bucket *stays = faci_bucket_at(
@@ -274,6 +281,7 @@ bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op
     enum faci_queue_name name = faci_ghost_take(&table->index, hash) ? FACI_QUEUE_MAIN
                                                                      : FACI_QUEUE_SMALL;
     uint32_t number = 0;
+    faci_shard_make_place_locked(shard, op, name);
     if (!faci_pages_push(&table->pages, alloc, name, record, &number)) {
         faci_shard_make_room_locked(shard, op, NULL); /* a longer array may have come before */
         return false;

@@ -134,7 +134,7 @@ static inline void faci_shard_use_locked(struct faci_shard *shard, const struct 
 }
 
 /* Takes the record, whose key is absent and which can be held, then makes room for it. False: no
- * memory, nothing taken and nothing changed. */
+ * memory, and it is not taken; others may have made room for it. */
 bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
                               struct faci_record *record) FACI_REQUIRES(&shard->lock);
 
@@ -170,6 +170,10 @@ bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
 /* Removes until the budget is kept, never `keep` (NULL: anything). */
 void faci_shard_make_room_locked(struct faci_shard *shard, struct faci_shard_op *op,
                                  const struct faci_record *keep) FACI_REQUIRES(&shard->lock);
+
+/* Removes until the queue's next record has a number: a shard has only so many. */
+void faci_shard_make_place_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                                  enum faci_queue_name name) FACI_REQUIRES(&shard->lock);
 
 /* Another budget, from now on and for what is there. */
 void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,

@@ -40,7 +40,8 @@ run_sanitizer() {
     export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     # Forking with threads about is something the library supports, so its tests do it. OpenSSL and
-    # libcurl were built without it: it sees what they touch, and not how they order that.
+    # libcurl were built without it: it sees what they touch, and not how they order that. So what such
+    # libraries touch is left out; the price is what cmocka and jansson do for us, too.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0:ignore_noninstrumented_modules=1
     say "the suite under $name, counts scaled to $FAC_TEST_SCALE %"
     run_ctest "$name"

@@ -2,6 +2,7 @@
 /* What a cache in front of a server needs of the store: tokens, dropping everything, a budget that
  * changes, sparse pages, values that outlive it all. */
 #include "store/index.h"
+#include "store/inside.h"
 
 #include "fixture.h"
 
@@ -202,6 +203,65 @@ static void test_near__a_budget_changes(void **state)
     fixture_fini(&fx);
 }
 
+/* The smallest entries there are: the index stands at its limit, which comes down with the budget. */
+static void test_near__an_index_comes_down_with_the_budget(void **state)
+{
+    (void)state;
+    static const uint64_t k_budgets[] = {8 * MIB, 5 * MIB, 4 * MIB, 1 * MIB, 6 * MIB};
+    struct fixture fx;
+    fixture_init(&fx, 16 * MIB);
+    for (size_t i = 0; i < KIT_COUNT(k_budgets); i++) {
+        for (uint32_t k = 0; k < 400000; k++) {
+            struct faci_key key = {fac_mem(&k, sizeof(k)), fac_str("")};
+            assert_status(faci_store_set(fx.store, &key, fac_str(""), FACI_STORE_NO_EXPIRY,
+                                         FACI_STORE_SET, NULL),
+                          FAC_OK, NULL);
+        }
+        fac_error err;
+        assert_status(faci_store_set_budget(fx.store, k_budgets[i], &err), FAC_OK, &err);
+        assert_account(&fx, k_budgets[i]);
+        static char big[16 << 20];
+        struct faci_key key = key_of("big");
+        size_t len = (size_t)k_budgets[i] * 13 / 16 - 4096;
+        assert_status(
+            faci_store_set(fx.store, &key, fac_mem(big, len), 1000, FACI_STORE_SET, &err),
+            FAC_OK, &err);
+        assert_account(&fx, k_budgets[i]);
+    }
+    fixture_fini(&fx);
+}
+
+/* No number is left for another record, and there is room: the oldest leave, as for want of room. */
+static void test_near__the_oldest_give_their_numbers(void **state)
+{
+    (void)state;
+    enum {
+        PAGES = 20
+    };
+    struct fixture fx;
+    fixture_init(&fx, 64 * MIB);
+    struct faci_shard *shard = &fx.store->shards[0];
+    assert_int_equal(fx.store->n_shards, 4);
+    for (size_t i = 0; i < fx.store->n_shards; i++) {
+        fx.store->shards[i].table.pages.limit = PAGES;
+    }
+    put_many(&fx, 0, 5000, FACI_STORE_NO_EXPIRY);
+    for (size_t i = 0; i < 3; i++) { /* what is asked for moves to the other queue */
+        for (size_t k = 4000; k < 5000; k++) {
+            char text[32];
+            struct faci_key key = numbered_key(text, sizeof(text), "k:", k);
+            (void)faci_store_exists(fx.store, &key);
+        }
+        put_many(&fx, 5000 * (i + 1), 5000 * (i + 2), FACI_STORE_NO_EXPIRY);
+    }
+    assert_in_range(shard->table.n_entries, PAGES * FACI_PAGE_PLACES / 2,
+                    PAGES * FACI_PAGE_PLACES);
+    assert_true(shard->table.pages.n_pages <= PAGES);
+    assert_true(stats_of(&fx).n_evicted > 0);
+    assert_account(&fx, 64 * MIB);
+    fixture_fini(&fx);
+}
+
 /* Nine of ten are deleted, all over: their pages are joined, and what stays is found. */
 static void test_near__holes_are_closed(void **state)
 {
@@ -283,6 +343,8 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_near__others_rarely_revoke),
     KIT_TEST(test_near__drop_all_leaves_nothing),
     KIT_TEST(test_near__a_budget_changes),
+    KIT_TEST(test_near__an_index_comes_down_with_the_budget),
+    KIT_TEST(test_near__the_oldest_give_their_numbers),
     KIT_TEST(test_near__holes_are_closed),
     KIT_TEST(test_near__an_index_keeps_its_limit),
 };
