@@ -143,6 +143,7 @@ struct faci_conn {
     uint64_t timed_seq;       /* a round trip is measured: until n_done reaches this; 0: none */
     int64_t timed_ns;         /* since when */
     uint32_t n_unchecked;     /* requests since the last integrity check */
+    int64_t watch_after_ns;   /* no watch before; 0: at any time */
     uint64_t nonce;           /* of that check */
     _Atomic int64_t progress_ns;   /* when it last began to wait, or something came */
     _Atomic int64_t heard_ns;      /* when something came last */

@@ -11,29 +11,47 @@
 enum {
     WATCH_US = 50, /* before a reader sleeps: about what it takes to be woken */
     VAIN_MAX = 6,  /* after so many watches in vain, 2^6 - 1 reads go without one */
+    ROBBED_US =
+        200, /* a watch that took longer gave the processor away, and did not get it back */
+    REST_TIMES = 100, /* after which there is none for so many times as long */
 };
 
 /* With many waiting for a reply that comes soon, to sleep and be woken takes longer than to look
  * again, with a processor that went idle meanwhile much longer. Whoever else can run goes first. */
 static ssize_t watch(struct faci_conn *conn, int64_t until_ns)
 {
-    int64_t end_ns = faci_clock_now_ns() + (int64_t)WATCH_US * 1000;
+    int64_t now_ns = faci_clock_now_ns();
+    const int64_t began_ns = now_ns;
+    int64_t end_ns = began_ns + (int64_t)WATCH_US * 1000;
     end_ns = end_ns < until_ns ? end_ns : until_ns;
     for (;;) {
         ssize_t n = faci_stream_receive_some(&conn->stream, conn->rx, conn->rx_cap);
-        if (n >= 0 || errno != EAGAIN || faci_clock_left_ns(end_ns) == 0) {
+        int receive_errno = errno;
+        if (now_ns - began_ns > (int64_t)ROBBED_US * 1000) {
+            conn->watch_after_ns = now_ns + (now_ns - began_ns) * REST_TIMES;
+        }
+        errno = receive_errno;
+        if (n >= 0 || errno != EAGAIN || now_ns >= end_ns) {
             return n;
         }
         (void)sched_yield();
+        now_ns = faci_clock_now_ns();
     }
 }
 
 /* To watch pays where replies come soon: where they did not, the next try is put off, each time for
- * twice as many reads. */
+ * twice as many reads. Where others want the processor, it does not pay at all: who yields waits for
+ * their turns to end, and who sleeps is woken before that. */
 static bool is_worth_watching(struct faci_conn *conn)
 {
     if (!faci_mux_is_crowded(conn)) {
         return false;
+    }
+    if (conn->watch_after_ns != 0) {
+        if (faci_clock_now_ns() < conn->watch_after_ns) {
+            return false;
+        }
+        conn->watch_after_ns = 0;
     }
     bool is_time = conn->n_asleep == 0;
     conn->n_asleep -= is_time ? 0U : 1U;
