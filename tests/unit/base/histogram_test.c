@@ -217,7 +217,7 @@ static void test_histogram__threads_lose_no_sample_and_no_maximum(void **state)
 {
     (void)state;
     static struct crowd crowd;
-    crowd = (struct crowd){.n_each = kit_scaled(200000)};
+    crowd = (struct crowd){.n_each = kit_scaled(1000000)};
     faci_histogram_init(&crowd.histogram);
     pthread_t threads[MEMBERS];
     struct member members[MEMBERS];
