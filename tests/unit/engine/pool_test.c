@@ -400,7 +400,22 @@ static void test_pool__close_wakes_everybody(void **state)
     end(&scene);
 }
 
-/* --- Idle connections ----------------------------------------------------------------------- */
+/* --- What the breaker is told ---------------------------------------------------------------- */
+
+/* Its breaker is open; returns since when. */
+static int64_t open_breaker(struct faci_pool *pool)
+{
+    const struct faci_breaker_config config = {
+        .is_on = true, .open_ms = 1000, .open_cap_ms = 5000};
+    faci_breaker_init(&pool->breaker, &config, 1);
+    fac_error err;
+    (void)faci_fail(&err, FAC_E_UNAVAILABLE, 0, "it died");
+    int64_t now_ns = faci_clock_now_ns();
+    for (int i = 0; i < 3; i++) {
+        faci_breaker_event(&pool->breaker, now_ns, &err);
+    }
+    return now_ns;
+}
 
 /* A call that ended for a reason of ours says nothing of the server; an answer does. */
 static void test_pool__only_an_answer_ends_the_breakers_trouble(void **state)
@@ -409,16 +424,9 @@ static void test_pool__only_an_answer_ends_the_breakers_trouble(void **state)
     static const fac_status k_ours[] = {FAC_E_BUSY, FAC_E_NOMEM, FAC_E_CONFIG, FAC_E_CLOSED};
     struct scene scene;
     begin(&scene, rig_echo, NULL, 2);
-    const struct faci_breaker_config config = {
-        .is_on = true, .open_ms = 1000, .open_cap_ms = 5000};
     struct faci_breaker *breaker = &scene.pool.breaker;
-    faci_breaker_init(breaker, &config, 1);
     fac_error err;
-    (void)faci_fail(&err, FAC_E_UNAVAILABLE, 0, "it died");
-    int64_t now_ns = faci_clock_now_ns();
-    for (int i = 0; i < 3; i++) {
-        faci_breaker_event(breaker, now_ns, &err);
-    }
+    int64_t now_ns = open_breaker(&scene.pool);
     struct faci_lease lease = {.now_ns = now_ns, .began_ns = now_ns};
     for (size_t i = 0; i <= KIT_COUNT(k_ours); i++) {
         int64_t later_ns = faci_clock_after_ms(now_ns, 60000);
@@ -438,16 +446,9 @@ static void test_pool__a_late_answer_is_no_probe(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, rig_echo, NULL, 2);
-    const struct faci_breaker_config config = {
-        .is_on = true, .open_ms = 1000, .open_cap_ms = 5000};
     struct faci_breaker *breaker = &scene.pool.breaker;
-    faci_breaker_init(breaker, &config, 1);
     fac_error err;
-    (void)faci_fail(&err, FAC_E_UNAVAILABLE, 0, "it died");
-    int64_t now_ns = faci_clock_now_ns();
-    for (int i = 0; i < 3; i++) {
-        faci_breaker_event(breaker, now_ns, &err);
-    }
+    int64_t now_ns = open_breaker(&scene.pool);
     struct faci_lease probe = {.now_ns = now_ns, .began_ns = now_ns};
     assert_true(
         faci_breaker_enter(breaker, faci_clock_after_ms(now_ns, 60000), &probe.is_probe, &err));
@@ -461,6 +462,8 @@ static void test_pool__a_late_answer_is_no_probe(void **state)
     assert_int_equal(breaker->state, FACI_BREAKER_CLOSED);
     end(&scene);
 }
+
+/* --- Idle connections ----------------------------------------------------------------------- */
 
 /* What a caller waited for a connection is not what the server took: the clock is read again. */
 static void test_pool__the_time_is_that_of_the_connection(void **state)

@@ -163,6 +163,19 @@ static void test_near__drop_all_leaves_nothing(void **state)
     fixture_fini(&fx);
 }
 
+/* "big", a value as large as the budget of one part may hold. */
+static void put_largest(struct fixture *fx, uint64_t budget_bytes)
+{
+    static char big[16 << 20];
+    struct faci_key key = key_of("big");
+    size_t len = (size_t)budget_bytes * 13 / 16 - 4096;
+    fac_error err;
+    assert_status(
+        faci_store_set(fx->store, &key, fac_mem(big, len), 1000, FACI_STORE_SET, &err), FAC_OK,
+        &err);
+    assert_account(fx, budget_bytes);
+}
+
 /* Down, and what does not fit is gone and its memory is given back; up, and there is room. */
 static void test_near__a_budget_changes(void **state)
 {
@@ -187,13 +200,8 @@ static void test_near__a_budget_changes(void **state)
         put_many(&fx, 200000, 240000, FACI_STORE_NO_EXPIRY);
         assert_account(&fx, k_budgets[i]);
         /* The largest there may be fits, whatever the index was before. */
-        static char big[16 << 20];
+        put_largest(&fx, k_budgets[i]);
         struct faci_key key = key_of("big");
-        size_t len = (size_t)k_budgets[i] * 13 / 16 - 4096;
-        assert_status(
-            faci_store_set(fx.store, &key, fac_mem(big, len), 1000, FACI_STORE_SET, &err),
-            FAC_OK, &err);
-        assert_account(&fx, k_budgets[i]);
         assert_status(faci_store_delete(fx.store, &key), FAC_OK, NULL);
         put_many(&fx, 0, 200000, FACI_STORE_NO_EXPIRY);
     }
@@ -220,13 +228,7 @@ static void test_near__an_index_comes_down_with_the_budget(void **state)
         fac_error err;
         assert_status(faci_store_set_budget(fx.store, k_budgets[i], &err), FAC_OK, &err);
         assert_account(&fx, k_budgets[i]);
-        static char big[16 << 20];
-        struct faci_key key = key_of("big");
-        size_t len = (size_t)k_budgets[i] * 13 / 16 - 4096;
-        assert_status(
-            faci_store_set(fx.store, &key, fac_mem(big, len), 1000, FACI_STORE_SET, &err),
-            FAC_OK, &err);
-        assert_account(&fx, k_budgets[i]);
+        put_largest(&fx, k_budgets[i]);
     }
     fixture_fini(&fx);
 }
