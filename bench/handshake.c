@@ -145,17 +145,9 @@ static bool check_reports(struct bout *bout)
 static bool add_row(struct bench_report *report, const char *name, const char *where,
                     const char *what, double us, double bar)
 {
-    struct bench_row *row = bench_report_add(report, k_group, name, where);
-    if (row == NULL) {
-        return false;
-    }
-    row->kind = BENCH_TIME;
-    row->ours = what;
-    row->value = us;
-    row->has_bar = bar > 0;
-    row->bar = bar;
     (void)fprintf(stderr, "%-10s %-16s %-22s %.0f us\n", k_group, name, where, us);
-    return true;
+    return bench_report_add_value(report, k_group, name, where,
+                                  &(struct bench_value){BENCH_TIME, what, us, bar});
 }
 
 static bool add_rows(const struct bout *bout, const char *where, const double *medians,
@@ -165,12 +157,12 @@ static bool add_rows(const struct bout *bout, const char *where, const double *m
     faci_tls_report(bout->tls[WHOLE], &last);
     bench_report_note(report, "tls: %s: %s, %s", where, last.last.version, last.last.cipher);
     return add_row(report, "whole", where, "connect and a whole handshake, ours",
-                   medians[WHOLE], 0) &&
+                   medians[WHOLE], -1) &&
            add_row(report, "resumed", where, "connect and a handshake with a ticket, ours",
                    medians[RESUMED], medians[WHOLE]) &&
            (bout->hiredis_context == NULL ||
             add_row(report, "hiredis", where, "connect and a whole handshake, hiredis",
-                    medians[HIREDIS], 0));
+                    medians[HIREDIS], -1));
 }
 
 static bool open_bout(struct bout *bout, const struct bench_endpoint *endpoint,

@@ -112,16 +112,8 @@ static bool count_side(const char *side, const char *unix_socket, double *out,
 static bool add_row(struct bench_report *report, const char *name, const char *what,
                     double value, double bar)
 {
-    struct bench_row *row = bench_report_add(report, k_group, name, "callgrind");
-    if (row == NULL) {
-        return false;
-    }
-    row->kind = BENCH_COUNT;
-    row->ours = what;
-    row->value = value;
-    row->has_bar = bar > 0;
-    row->bar = bar;
-    return true;
+    return bench_report_add_value(report, k_group, name, "callgrind",
+                                  &(struct bench_value){BENCH_COUNT, what, value, bar});
 }
 
 bool bench_group_instructions(const struct bench_plan *plan, struct bench_report *report)
@@ -146,5 +138,5 @@ bool bench_group_instructions(const struct bench_plan *plan, struct bench_report
     return add_row(report, "get", "instructions of fac_cache_get_into, 100 bytes", ours,
                    base) &&
            add_row(report, "hiredis get", "instructions of redisCommandArgv + freeReplyObject",
-                   base, 0);
+                   base, -1);
 }

@@ -62,16 +62,8 @@ static void release(void *context, void *block)
 static bool add_value(struct bench_report *report, enum bench_kind kind, const char *name,
                       const char *what, double value, double bar)
 {
-    struct bench_row *row = bench_report_add(report, k_group, name, "process");
-    if (row == NULL) {
-        return false;
-    }
-    row->kind = kind;
-    row->ours = what;
-    row->value = value;
-    row->has_bar = bar >= 0;
-    row->bar = row->has_bar ? bar : 0;
-    return true;
+    return bench_report_add_value(report, k_group, name, "process",
+                                  &(struct bench_value){kind, what, value, bar});
 }
 
 /* The memory store alone: nothing of hiredis's compares. The median of as many slices. */

@@ -22,6 +22,21 @@ struct bench_row *bench_report_add(struct bench_report *report, const char *grou
     return row;
 }
 
+bool bench_report_add_value(struct bench_report *report, const char *group, const char *name,
+                            const char *where, const struct bench_value *value)
+{
+    struct bench_row *row = bench_report_add(report, group, name, where);
+    if (row == NULL) {
+        return false;
+    }
+    row->kind = value->kind;
+    row->ours = value->what;
+    row->value = value->value;
+    row->has_bar = value->bar >= 0;
+    row->bar = row->has_bar ? value->bar : 0;
+    return true;
+}
+
 void bench_report_note(struct bench_report *report, const char *format, ...)
 {
     if (report->n_notes == BENCH_MAX_NOTES) {

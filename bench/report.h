@@ -87,6 +87,18 @@ double bench_load(void);
 struct bench_row *bench_report_add(struct bench_report *report, const char *group,
                                    const char *name, const char *where);
 
+/* One figure of ours, and no other side's. */
+struct bench_value {
+    enum bench_kind kind;
+    const char *what; /* kept */
+    double value;
+    double bar; /* below 0: none */
+};
+
+/* A row for it; false when the report is full. */
+bool bench_report_add_value(struct bench_report *report, const char *group, const char *name,
+                            const char *where, const struct bench_value *value);
+
 /* A line below the tables. */
 void bench_report_note(struct bench_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
