@@ -43,7 +43,7 @@ static bool move(struct faci_shard *shard, const struct faci_spot *spot,
         return false;
     }
     faci_record_set_uses(spot->record, n_uses);
-    faci_shard_relink_locked(shard, spot->hash, spot->number, number);
+    faci_shard_renumber_locked(shard, spot, number);
     uint64_t bytes = faci_record_bytes(shard->env->alloc, spot->record);
     pages->queues[faci_page_of(pages, spot->number)->queue].bytes -= bytes;
     pages->queues[to].bytes += bytes;
@@ -183,13 +183,9 @@ static void expire_page(struct faci_shard *shard, struct faci_shard_op *op, uint
     }
 }
 
-void faci_shard_reclaim_locked(struct faci_shard *shard, struct faci_shard_op *op)
+void faci_shard_expire_due_locked(struct faci_shard *shard, struct faci_shard_op *op)
 {
-    uint32_t page = FACI_NO_PAGE;
-    int64_t due_at_ms = faci_pages_next_due(&shard->table.pages, &page);
-    if (due_at_ms != FACI_STORE_NO_EXPIRY && due_at_ms <= faci_shard_op_now(op)) {
-        expire_page(shard, op, page);
-    }
+    expire_page(shard, op, faci_pages_next_due(&shard->table.pages));
 }
 
 /* --- Sparse pages --------------------------------------------------------------------------- */
@@ -198,11 +194,12 @@ static void renumber(struct faci_shard *shard, uint32_t from, uint32_t to)
     FACI_REQUIRES(&shard->lock)
 {
     struct faci_pages *pages = &shard->table.pages;
-    struct faci_record *record = faci_record_at(pages, from);
-    if (record != NULL && from != to) {
+    struct faci_spot spot = {.number = from, .record = faci_record_at(pages, from)};
+    if (spot.record != NULL && from != to) {
+        spot.hash = faci_shard_hash_of(shard, spot.record);
+        faci_shard_renumber_locked(shard, &spot, to);
         faci_place_set(pages, from, NULL);
-        faci_place_set(pages, to, record);
-        faci_shard_relink_locked(shard, faci_shard_hash_of(shard, record), from, to);
+        faci_place_set(pages, to, spot.record);
     }
 }
 

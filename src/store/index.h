@@ -2,48 +2,61 @@
 /* store/index.h — from a hash to the records that may have it, and to whether such a one was there
  * lately. Takes no lock: the shard's is held. Inside of src/store only.
  *
- *   bucket:   address of the first record | 32 bits of its hash | link to it
- *   link:     6 bits of the hash | 24 bits: the record's number
- *             one chain for each bucket, on through the records themselves
- *   ghosts:   of 8 buckets the last 4 that left small, 16 bits of hash each, the newest lowest */
+ *   bucket:   a cache line: link | ghosts | tags | addresses
+ *   slot:     a record's address, and as its tag 16 bits of its hash; both 0: free
+ *   link:     to a record that found no free slot: 6 bits of its tag | 24 bits: its number.
+ *             From there on one chain through the records themselves
+ *   ghosts:   the last two of the bucket that left small, 16 bits of hash each, the newest lowest
+ *
+ * What a record's own word says depends on where it is: in a slot its number, in a chain the link to
+ * the next one. So nobody has to follow a number to find what is in a slot. */
 #ifndef FACI_STORE_INDEX_H
 #define FACI_STORE_INDEX_H
 
 #include "store/record.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
-    FACI_FIRST_BUCKETS = 64,  /* what a first segment has */
+    FACI_LINE_BYTES = 64,
+    FACI_SLOTS = (FACI_LINE_BYTES - 8) / (FACI_PLACE_BYTES + 2),
+
+    FACI_FIRST_BUCKETS = 16,  /* what a first segment has */
     FACI_OCTAVE_SEGMENTS = 8, /* segments between one power of two and the next */
-    FACI_OCTAVES_AT = 9,      /* log2(FACI_FIRST_BUCKETS * FACI_OCTAVE_SEGMENTS) */
-    FACI_GHOST_BUCKETS = 8,
+    FACI_OCTAVES_AT = 7,      /* log2(FACI_FIRST_BUCKETS * FACI_OCTAVE_SEGMENTS) */
+    FACI_SEGMENTS = 128,      /* for 2^22 buckets, which all numbers of a shard do not fill */
 };
 
 /* The end of a chain. No record's number is as high. */
 #define FACI_NO_LINK FACI_LINK_MASK
 
-/* `first` spares the way by the number: the record that `link` means, or NULL where nobody has asked
- * yet. A quarter of a cache line, which malloc's alignment does not cut. */
 struct faci_bucket {
-    struct faci_record *first;
-    uint32_t tag;  /* of `first`: faci_tag_of */
-    uint32_t link; /* without uses */
+    _Alignas(FACI_LINE_BYTES) uint32_t link; /* FACI_NO_LINK: all are in slots */
+    uint32_t ghosts;
+    uint16_t tags[FACI_SLOTS];
+    unsigned char places[FACI_SLOTS * FACI_PLACE_BYTES];
 };
+_Static_assert(sizeof(struct faci_bucket) == FACI_LINE_BYTES, "a lookup costs one line");
 
 /* All zero: no bucket, no memory. */
 struct faci_index {
-    struct faci_bucket **segments; /* a segment's buckets, and behind them its ghosts */
-    uint32_t n_slots;              /* of `segments` */
+    uint64_t bytes; /* of all segments */
     uint32_t n_buckets;
-    uint64_t bytes; /* of all of it */
+    void *segments[FACI_SEGMENTS]; /* as allocated: the buckets begin at the next line */
 };
 
 /* The parts of a hash. The shard is chosen by bits above these. */
-static inline uint32_t faci_link_to(uint64_t hash, uint32_t number)
+static inline uint16_t faci_tag_of(uint64_t hash)
 {
-    return ((uint32_t)(hash >> 32) << 24 | number) & FACI_LINK_MASK;
+    uint16_t tag = (uint16_t)(hash >> 32);
+    return tag > 0 ? tag : 1;
+}
+
+static inline uint32_t faci_link_to(uint16_t tag, uint32_t number)
+{
+    return ((uint32_t)tag << 24 | number) & FACI_LINK_MASK;
 }
 
 static inline uint32_t faci_link_number(uint32_t link)
@@ -51,32 +64,42 @@ static inline uint32_t faci_link_number(uint32_t link)
     return link & 0xffffff;
 }
 
-static inline bool faci_link_fits(uint32_t link, uint64_t hash)
+static inline bool faci_link_fits(uint32_t link, uint16_t tag)
 {
-    return link >> 24 == ((uint32_t)(hash >> 32) & 0x3f);
+    return link >> 24 == (tag & 0x3fU);
 }
 
-static inline uint32_t faci_tag_of(uint64_t hash)
+static inline struct faci_record *faci_slot_record(const struct faci_bucket *bucket, unsigned slot)
 {
-    return (uint32_t)(hash >> 32);
+    return faci_place_read(bucket->places + (size_t)slot * FACI_PLACE_BYTES);
 }
 
-static inline void faci_bucket_know(struct faci_bucket *bucket, uint64_t hash,
-                                    struct faci_record *first)
+static inline void faci_slot_set(struct faci_bucket *bucket, unsigned slot, uint16_t tag,
+                                 const struct faci_record *record)
 {
-    bucket->first = first;
-    bucket->tag = faci_tag_of(hash);
+    bucket->tags[slot] = tag;
+    faci_place_write(bucket->places + (size_t)slot * FACI_PLACE_BYTES, record);
 }
 
-/* A link stands in a bucket, or in a record beside its uses. */
-static inline uint32_t faci_link_read(const uint32_t *at)
+/* The slot from `slot` on that has this tag; FACI_SLOTS: none. */
+static inline unsigned faci_slot_with_tag(const struct faci_bucket *bucket, unsigned slot,
+                                          uint16_t tag)
 {
-    return *at & FACI_LINK_MASK;
+    while (slot < FACI_SLOTS && bucket->tags[slot] != tag) {
+        slot++;
+    }
+    return slot;
 }
 
-static inline void faci_link_write(uint32_t *at, uint32_t link)
+/* The slot of this record; FACI_SLOTS: it is in the chain. */
+static inline unsigned faci_slot_of(const struct faci_bucket *bucket,
+                                    const struct faci_record *record)
 {
-    *at = (*at & ~FACI_LINK_MASK) | link;
+    unsigned slot = 0;
+    while (slot < FACI_SLOTS && faci_slot_record(bucket, slot) != record) {
+        slot++;
+    }
+    return slot;
 }
 
 /* Buckets 0 to n-1 exist. A hash whose low bits name one that does not yet exist lives in the one
@@ -99,14 +122,17 @@ struct faci_bucket_place {
 
 static inline struct faci_bucket_place faci_bucket_place(uint32_t bucket)
 {
-    uint32_t n_buckets = FACI_FIRST_BUCKETS;
-    uint32_t segment = bucket / FACI_FIRST_BUCKETS;
-    if (bucket >> FACI_OCTAVES_AT != 0) {
-        uint32_t octave = 31 - (uint32_t)__builtin_clz(bucket) - FACI_OCTAVES_AT;
-        n_buckets <<= octave;
-        segment = bucket / n_buckets + octave * FACI_OCTAVE_SEGMENTS;
-    }
-    return (struct faci_bucket_place){segment, bucket & (n_buckets - 1), n_buckets};
+    uint32_t octave = 31 - FACI_OCTAVES_AT -
+                      (uint32_t)__builtin_clz(bucket | UINT32_C(1) << FACI_OCTAVES_AT);
+    uint32_t n_buckets = (uint32_t)FACI_FIRST_BUCKETS << octave;
+    return (struct faci_bucket_place){bucket / n_buckets + octave * FACI_OCTAVE_SEGMENTS,
+                                      bucket & (n_buckets - 1), n_buckets};
+}
+
+static inline struct faci_bucket *faci_first_bucket(void *segment)
+{
+    uintptr_t at = ((uintptr_t)segment + FACI_LINE_BYTES - 1) / FACI_LINE_BYTES * FACI_LINE_BYTES;
+    return (struct faci_bucket *)at; /* NOLINT(performance-no-int-to-ptr): it is aligned */
 }
 
 /* `bucket` exists. */
@@ -114,7 +140,12 @@ static inline struct faci_bucket *faci_bucket_at(const struct faci_index *index,
                                                  uint32_t bucket)
 {
     struct faci_bucket_place place = faci_bucket_place(bucket);
-    return &index->segments[place.segment][place.offset];
+    return faci_first_bucket(index->segments[place.segment]) + place.offset;
+}
+
+static inline struct faci_bucket *faci_bucket_for(const struct faci_index *index, uint64_t hash)
+{
+    return faci_bucket_at(index, faci_bucket_of(index, hash));
 }
 
 /* Memory for the bucket behind the last one, if it begins a segment. `max_bytes` is the most that
@@ -126,6 +157,13 @@ bool faci_index_add_segment(struct faci_index *index, const fac_allocator *alloc
 void faci_index_drop_segment(struct faci_index *index, const fac_allocator *alloc);
 
 void faci_index_fini(struct faci_index *index, const fac_allocator *alloc);
+
+/* Without records and ghosts. */
+void faci_bucket_init(struct faci_bucket *bucket);
+
+/* The record is this bucket's from now on: in a slot if one is free. Keeps its uses. */
+void faci_bucket_add(struct faci_bucket *bucket, uint16_t tag, uint32_t number,
+                     struct faci_record *record);
 
 /* Remember that a record of this hash left. */
 void faci_ghost_add(struct faci_index *index, uint64_t hash);

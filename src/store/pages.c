@@ -27,7 +27,8 @@ enum {
 
 void faci_pages_init(struct faci_pages *pages)
 {
-    *pages = (struct faci_pages){.limit = FACI_PAGE_LIMIT};
+    *pages = (struct faci_pages){.limit = FACI_PAGE_LIMIT,
+                                 .next_due_ms = FACI_STORE_NO_EXPIRY};
     for (int i = 0; i < FACI_N_QUEUES; i++) {
         pages->queues[i].newest = FACI_NO_PAGE;
         pages->queues[i].oldest = FACI_NO_PAGE;
@@ -86,6 +87,11 @@ static void sift_down(struct faci_pages *pages, uint32_t at)
     put_in_heap(pages, at, page);
 }
 
+static void note_next_due(struct faci_pages *pages)
+{
+    pages->next_due_ms = pages->n_pages > 0 ? due_at(pages, 0) : FACI_STORE_NO_EXPIRY;
+}
+
 void faci_pages_set_due(struct faci_pages *pages, uint32_t page, int64_t at_ms)
 {
     int64_t before_ms = pages->pages[page]->due_at_ms;
@@ -95,15 +101,7 @@ void faci_pages_set_due(struct faci_pages *pages, uint32_t page, int64_t at_ms)
     } else {
         sift_down(pages, pages->pages[page]->heap_at);
     }
-}
-
-int64_t faci_pages_next_due(const struct faci_pages *pages, uint32_t *out)
-{
-    if (pages->n_pages == 0) {
-        return FACI_STORE_NO_EXPIRY;
-    }
-    *out = pages->heap[0];
-    return due_at(pages, 0);
+    note_next_due(pages);
 }
 
 /* --- Pages ---------------------------------------------------------------------------------- */
@@ -194,19 +192,12 @@ void faci_pages_free_page(struct faci_pages *pages, const fac_allocator *alloc, 
         sift_down(pages, pages->pages[last]->heap_at);
     }
     pages->pages[number] = NULL;
+    note_next_due(pages);
     pages->bytes -= faci_mem_footprint(alloc, page, sizeof(*page));
     faci_mem_free(alloc, page);
 }
 
 /* --- Places --------------------------------------------------------------------------------- */
-
-void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record)
-{
-    uintptr_t word = (uintptr_t)record;
-    faci_check(word >> (FACI_PLACE_BYTES * 8 - 1) <= 1);
-    memcpy(faci_page_of(pages, number)->places + faci_place_offset(number), &word,
-           FACI_PLACE_BYTES);
-}
 
 /* Whether the queue has no page, or a full one. */
 static bool needs_page(const struct faci_pages *pages, enum faci_queue_name name)

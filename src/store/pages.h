@@ -18,11 +18,6 @@
 enum {
     FACI_PAGE_PLACES = 64,
     FACI_PAGE_LIMIT = (1 << 18) - 1, /* a record's number has 24 bits, and one is no record */
-#if defined(__x86_64__)
-    FACI_PLACE_BYTES = 6, /* what an address has that is not zero */
-#else
-    FACI_PLACE_BYTES = sizeof(void *),
-#endif
 };
 
 #define FACI_NO_PAGE UINT32_MAX
@@ -59,6 +54,7 @@ struct faci_pages {
     uint32_t n_slots;
     uint32_t n_pages;
     uint32_t limit; /* of n_pages: FACI_PAGE_LIMIT, less in a test */
+    int64_t next_due_ms; /* the least due_at_ms; FACI_STORE_NO_EXPIRY: nothing expires */
     struct faci_queue queues[FACI_N_QUEUES];
     uint64_t bytes; /* of the pages and of both arrays */
 };
@@ -89,11 +85,13 @@ bool faci_pages_oldest(const struct faci_pages *pages, enum faci_queue_name queu
 /* The number of the record behind this one in its queue. False: it is the newest. */
 bool faci_pages_next(const struct faci_pages *pages, uint32_t *number);
 
-/* The page that has something to look at the soonest: its due_at_ms, FACI_STORE_NO_EXPIRY if none
- * ever; `*out` is its number unless there is none. */
-int64_t faci_pages_next_due(const struct faci_pages *pages, uint32_t *out);
+/* The page that has something to look at the soonest, at next_due_ms, which is not never. */
+static inline uint32_t faci_pages_next_due(const struct faci_pages *pages)
+{
+    return pages->heap[0];
+}
 
-/* That page's next one. */
+/* A page's next moment to be looked at. */
 void faci_pages_set_due(struct faci_pages *pages, uint32_t page, int64_t at_ms);
 
 /* An estimate from below: what both arrays hold. They stay until fini. */
@@ -107,22 +105,24 @@ static inline struct faci_page *faci_page_of(const struct faci_pages *pages, uin
     return pages->pages[number / FACI_PAGE_PLACES];
 }
 
-static inline size_t faci_place_offset(uint32_t number)
+static inline unsigned char *faci_page_place(const struct faci_pages *pages, uint32_t number)
 {
-    return (size_t)(number % FACI_PAGE_PLACES) * FACI_PLACE_BYTES;
+    return faci_page_of(pages, number)->places +
+           (size_t)(number % FACI_PAGE_PLACES) * FACI_PLACE_BYTES;
 }
 
 static inline struct faci_record *faci_record_at(const struct faci_pages *pages,
                                                  uint32_t number)
 {
-    uintptr_t word = 0;
-    memcpy(&word, faci_page_of(pages, number)->places + faci_place_offset(number),
-           FACI_PLACE_BYTES);          /* little endian where it is shorter */
-    return (struct faci_record *)word; /* NOLINT(performance-no-int-to-ptr): it is packed */
+    return faci_place_read(faci_page_place(pages, number));
 }
 
 /* NULL makes a hole. */
-void faci_place_set(struct faci_pages *pages, uint32_t number, struct faci_record *record);
+static inline void faci_place_set(struct faci_pages *pages, uint32_t number,
+                                  const struct faci_record *record)
+{
+    faci_place_write(faci_page_place(pages, number), record);
+}
 
 /* A record at this place expires at this moment: the page is due then at the latest. */
 static inline void faci_pages_note_expiry(struct faci_pages *pages, uint32_t number,

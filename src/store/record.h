@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct faci_record {
-    uint32_t next; /* 2 bits: how often it was used; 30: the link to the next one, index.h */
+    uint32_t next; /* 2 bits: how often it was used; 30: its number, or a link: index.h */
     uint32_t expires_low;
 };
 _Static_assert(sizeof(struct faci_record) == FACI_VALUE_FRONT_BYTES, "it is the value's front");
@@ -37,6 +37,11 @@ enum {
     FACI_RECORD_KEY_MAX_BYTES = 1 << 16,
     FACI_LINK_BITS = 30,
     FACI_USES_MAX = 3, /* what the bits above count to */
+#if defined(__x86_64__)
+    FACI_PLACE_BYTES = 6, /* what an address has that is not zero */
+#else
+    FACI_PLACE_BYTES = sizeof(void *),
+#endif
 };
 
 #define FACI_LINK_MASK ((UINT32_C(1) << FACI_LINK_BITS) - 1)
@@ -70,6 +75,32 @@ static inline unsigned faci_record_uses(const struct faci_record *record)
 static inline void faci_record_set_uses(struct faci_record *record, unsigned n_uses)
 {
     record->next = (record->next & FACI_LINK_MASK) | (uint32_t)n_uses << FACI_LINK_BITS;
+}
+
+/* A link stands in a bucket, or in a record beside its uses. */
+static inline uint32_t faci_link_read(const uint32_t *at)
+{
+    return *at & FACI_LINK_MASK;
+}
+
+static inline void faci_link_write(uint32_t *at, uint32_t link)
+{
+    *at = (*at & ~FACI_LINK_MASK) | link;
+}
+
+/* A packed address of a record; NULL is all zero. */
+static inline struct faci_record *faci_place_read(const unsigned char *place)
+{
+    uintptr_t word = 0;
+    memcpy(&word, place, FACI_PLACE_BYTES); /* little endian where it is shorter */
+    return (struct faci_record *)word;      /* NOLINT(performance-no-int-to-ptr): it is packed */
+}
+
+static inline void faci_place_write(unsigned char *place, const struct faci_record *record)
+{
+    uintptr_t word = (uintptr_t)record;
+    faci_check(word >> (FACI_PLACE_BYTES * 8 - 1) <= 1);
+    memcpy(place, &word, FACI_PLACE_BYTES);
 }
 
 /* FACI_STORE_NO_EXPIRY or a moment. */

@@ -4,16 +4,12 @@
  *
  * Design notes.
  *
- * A record is known by its number (pages.h), which the chain of its bucket holds and which changes
- * when it moves. Records hold no hash: to unlink or move one, its key is hashed again. That costs some
- * nanoseconds where something leaves or moves, and none where something is read.
+ * A record is known by its number (pages.h), which changes when it moves: the record has it while it
+ * is in a slot of its bucket, and the link to it while it is in a chain (index.h). Records hold no hash:
+ * to remove or move one, its key is hashed again. That costs some nanoseconds where something leaves
+ * or moves, and none where something is read.
  *
- * The way from a number to its record leads through a page, which is one more wait for memory. A bucket
- * knows the address of the first record of its chain, and what is found moves there: so what is asked
- * for again costs a bucket and a record. Who changes a bucket's link says what comes first, or that
- * nobody knows.
- *
- * The index grows by a bucket when there are five records for four buckets, and may take an eighth
+ * The index grows by a bucket when there are five records for each, and may take an eighth
  * of the budget, so that "too large for a shard" depends on the budget alone, not on what happened
  * before. When it may not grow, chains get a little longer. It shrinks when the budget does, and
  * when a clear has passed: then only, as a cursor of `clear` from before starts anew.
@@ -25,8 +21,7 @@
 
 enum {
     INDEX_SHARE = 8,  /* of the budget, at most, for the index */
-    GROW_RECORDS = 5, /* more records than this */
-    GROW_BUCKETS = 4, /* for so many buckets: one more */
+    GROW_RECORDS = 5, /* more for each bucket than this: one more bucket */
     SPARSE = FACI_PAGE_PLACES / 4,
 };
 
@@ -118,7 +113,7 @@ static struct faci_queue *queue_of(struct faci_shard *shard, uint32_t number)
     return &shard->table.pages.queues[faci_page_of(&shard->table.pages, number)->queue];
 }
 
-/* --- The chains ----------------------------------------------------------------------------- */
+/* --- Buckets -------------------------------------------------------------------------------- */
 
 uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *record)
 {
@@ -126,15 +121,11 @@ uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *
     return faci_hash_key(&shard->env->seed, &key);
 }
 
-static inline struct faci_bucket *bucket_for(struct faci_shard *shard, uint64_t hash)
+/* Where the link to a record stands that is in the bucket's chain. */
+static uint32_t *link_to(const struct faci_shard *shard, struct faci_bucket *bucket,
+                         uint32_t number)
 {
-    return faci_bucket_at(&shard->table.index, faci_bucket_of(&shard->table.index, hash));
-}
-
-/* Where the number of a record stands: in its bucket, or in the record before it. */
-static uint32_t *link_to(struct faci_shard *shard, uint64_t hash, uint32_t number)
-{
-    uint32_t *at = &bucket_for(shard, hash)->link;
+    uint32_t *at = &bucket->link;
     uint32_t link = faci_link_read(at);
     while (faci_link_number(link) != number) {
         faci_check(link != FACI_NO_LINK);
@@ -144,40 +135,65 @@ static uint32_t *link_to(struct faci_shard *shard, uint64_t hash, uint32_t numbe
     return at;
 }
 
-void faci_shard_relink_locked(struct faci_shard *shard, uint64_t hash, uint32_t from,
-                              uint32_t to)
+void faci_shard_renumber_locked(struct faci_shard *shard, const struct faci_spot *spot,
+                                uint32_t to)
 {
-    faci_link_write(link_to(shard, hash, from), faci_link_to(hash, to));
+    struct faci_bucket *bucket = faci_bucket_for(&shard->table.index, spot->hash);
+    if (faci_slot_of(bucket, spot->record) < FACI_SLOTS) {
+        faci_link_write(&spot->record->next, to);
+    } else {
+        faci_link_write(link_to(shard, bucket, spot->number),
+                        faci_link_to(faci_tag_of(spot->hash), to));
+    }
 }
 
-/* Moves the records of bucket `from` that the next bit of their hash sends to `to`. */
-static void split(struct faci_shard *shard, uint32_t from, uint32_t to)
+/* A walk over all records of a bucket: those in slots, then its chain. */
+struct walk {
+    const struct faci_bucket *bucket;
+    unsigned slot;
+    uint32_t link;
+};
+
+static struct walk walk_of(const struct faci_bucket *bucket)
 {
-    const struct faci_table *table = &shard->table;
-    struct faci_bucket *from_bucket = faci_bucket_at(&table->index, from);
-    struct faci_bucket *to_bucket = faci_bucket_at(&table->index, to);
-    uint32_t *stays = &from_bucket->link;
-    uint32_t *goes = &to_bucket->link;
-    from_bucket->first = NULL;
-    to_bucket->first = NULL;
-    while (faci_link_read(stays) != FACI_NO_LINK) {
-        uint32_t link = faci_link_read(stays);
-        struct faci_record *record = faci_record_at(&table->pages, faci_link_number(link));
-        uint64_t hash = faci_shard_hash_of(shard, record);
-        bool is_going = (hash & (to - from)) != 0;
-        struct faci_bucket *bucket = is_going ? to_bucket : from_bucket;
-        if (bucket->first == NULL) {
-            faci_bucket_know(bucket, hash, record);
-        }
-        if (is_going) {
-            faci_link_write(stays, faci_link_read(&record->next));
-            faci_link_write(goes, link);
-            goes = &record->next;
-        } else {
-            stays = &record->next;
+    return (struct walk){bucket, 0, bucket->link};
+}
+
+/* False: there is no further one. The one that came last may leave, or change its bucket. */
+static bool walk_on(const struct faci_shard *shard, struct walk *walk, struct faci_spot *out)
+{
+    for (; walk->slot < FACI_SLOTS; walk->slot++) {
+        if (walk->bucket->tags[walk->slot] != 0) {
+            out->record = faci_slot_record(walk->bucket, walk->slot++);
+            out->number = faci_link_read(&out->record->next);
+            return true;
         }
     }
-    faci_link_write(goes, FACI_NO_LINK);
+    if (walk->link == FACI_NO_LINK) {
+        return false;
+    }
+    out->number = faci_link_number(walk->link);
+    out->record = faci_record_at(&shard->table.pages, out->number);
+    walk->link = faci_link_read(&out->record->next);
+    return true;
+}
+
+/* What was in a bucket, into the one of these two that is its own. */
+static void distribute(struct faci_shard *shard, const struct faci_bucket *from)
+{
+    struct walk walk = walk_of(from);
+    struct faci_spot spot;
+    while (walk_on(shard, &walk, &spot)) {
+        uint64_t hash = faci_shard_hash_of(shard, spot.record);
+        faci_bucket_add(faci_bucket_for(&shard->table.index, hash), faci_tag_of(hash),
+                        spot.number, spot.record);
+    }
+}
+
+/* The bucket that stands in for this one while it does not exist. */
+static uint32_t parent_of(uint32_t bucket)
+{
+    return bucket - (UINT32_C(1) << (31 - __builtin_clz(bucket)));
 }
 
 /* One more bucket, filled from the one that stood in for it. Without memory chains get longer. */
@@ -186,8 +202,14 @@ static void grow_index(struct faci_shard *shard)
     struct faci_index *index = &shard->table.index;
     uint32_t added = index->n_buckets;
     if (faci_index_add_segment(index, shard->env->alloc, shard->max_index_bytes)) {
-        split(shard, added - ((uint32_t)1 << (31 - __builtin_clz(added))), added);
+        struct faci_bucket *parent = faci_bucket_at(index, parent_of(added));
+        const struct faci_bucket both = *parent;
         index->n_buckets++;
+        faci_bucket_init(parent);
+        faci_bucket_init(faci_bucket_at(index, added));
+        parent->ghosts = both.ghosts;
+        faci_bucket_at(index, added)->ghosts = both.ghosts;
+        distribute(shard, &both);
     }
 }
 
@@ -195,7 +217,7 @@ static void grow_index(struct faci_shard *shard)
 static bool is_index_too_large(const struct faci_shard *shard) FACI_REQUIRES(&shard->lock)
 {
     const struct faci_index *index = &shard->table.index;
-    return shard->table.n_entries * GROW_BUCKETS < (uint64_t)index->n_buckets * GROW_RECORDS ||
+    return shard->table.n_entries < (uint64_t)index->n_buckets * GROW_RECORDS ||
            index->bytes > shard->max_index_bytes;
 }
 
@@ -204,19 +226,8 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
     struct faci_index *index = &shard->table.index;
     const uint32_t before = index->n_buckets;
     while (index->n_buckets > FACI_FIRST_BUCKETS && is_index_too_large(shard)) {
-        uint32_t last = --index->n_buckets;
-        const struct faci_bucket *goes = faci_bucket_at(index, last);
-        struct faci_bucket *stays = faci_bucket_at(
-            index, last - ((uint32_t)1 << (31 - __builtin_clz(last))));
-        uint32_t *at = &stays->link;
-        while (faci_link_read(at) != FACI_NO_LINK) {
-            at = &faci_record_at(&shard->table.pages, faci_link_number(faci_link_read(at)))
-                      ->next;
-        }
-        if (at == &stays->link) {
-            *stays = *goes;
-        }
-        faci_link_write(at, goes->link);
+        const struct faci_bucket gone = *faci_bucket_at(index, --index->n_buckets);
+        distribute(shard, &gone);
         faci_index_drop_segment(index, shard->env->alloc);
     }
     if (shard->table.n_entries == 0) {
@@ -227,6 +238,50 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
 
 /* --- Records -------------------------------------------------------------------------------- */
 
+/* From the chain into a slot. Where none is free, whatever the tag falls on makes place: nobody knows
+ * which one is wanted least. */
+static void put_in_slot(struct faci_bucket *bucket, uint16_t tag, uint32_t number,
+                        struct faci_record *record)
+{
+    unsigned slot = faci_slot_with_tag(bucket, 0, 0);
+    if (slot < FACI_SLOTS) {
+        faci_bucket_add(bucket, tag, number, record);
+        return;
+    }
+    slot = tag % FACI_SLOTS;
+    struct faci_record *other = faci_slot_record(bucket, slot);
+    uint16_t other_tag = bucket->tags[slot];
+    faci_slot_set(bucket, slot, 0, NULL);
+    faci_bucket_add(bucket, tag, number, record);
+    faci_bucket_add(bucket, other_tag, faci_link_read(&other->next), other);
+}
+
+/* What is found in the chain leaves it, as it may be asked for again. NULL: it is not there. */
+static struct faci_record *find_in_chain(struct faci_shard *shard, struct faci_bucket *bucket,
+                                         uint16_t tag, const struct faci_key *key)
+{
+    uint32_t *at = &bucket->link;
+    for (uint32_t link = *at; link != FACI_NO_LINK; link = faci_link_read(at)) {
+        uint32_t number = faci_link_number(link);
+        struct faci_record *record = faci_record_at(&shard->table.pages, number);
+        if (faci_link_fits(link, tag) && faci_record_has_key(record, key)) {
+            faci_link_write(at, faci_link_read(&record->next));
+            put_in_slot(bucket, tag, number, record);
+            return record;
+        }
+        at = &record->next;
+    }
+    return NULL;
+}
+
+/* The lines of a small one, all at once: the key is in the last of them. */
+static inline void prefetch(const struct faci_record *record)
+{
+    __builtin_prefetch((const unsigned char *)record);
+    __builtin_prefetch((const unsigned char *)record + FACI_LINE_BYTES);
+    __builtin_prefetch((const unsigned char *)record + 2 * (size_t)FACI_LINE_BYTES);
+}
+
 bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
                             const struct faci_key *key, struct faci_spot *out)
 {
@@ -234,37 +289,31 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
     if (table->index.n_buckets == 0) {
         return false;
     }
-    struct faci_bucket *bucket = bucket_for(shard, hash);
-    struct faci_record *before = NULL;
-    struct faci_record *record = bucket->first;
-    uint32_t link = bucket->link;
-    bool may_be = record == NULL || bucket->tag == faci_tag_of(hash);
-    while (link != FACI_NO_LINK) {
-        if (record == NULL) {
-            record = faci_record_at(&table->pages, faci_link_number(link));
-        }
-        __builtin_prefetch((const unsigned char *)record + 64);
-        __builtin_prefetch((const unsigned char *)record + 128);
-        if (may_be && faci_link_fits(link, hash) && faci_record_has_key(record, key)) {
-            if (before != NULL) {
-                faci_link_write(&before->next, faci_link_read(&record->next));
-                faci_link_write(&record->next, bucket->link);
-                bucket->link = link;
-            }
-            faci_bucket_know(bucket, hash, record);
-            *out = (struct faci_spot){hash, faci_link_number(link), record};
-            if (faci_shard_has_expired(op, record)) {
-                faci_shard_remove_locked(shard, op, out, FACI_GONE_EXPIRED);
-                return false;
-            }
-            return true;
-        }
-        before = record;
-        link = faci_link_read(&record->next);
-        record = NULL;
-        may_be = true;
+    struct faci_bucket *bucket = faci_bucket_for(&table->index, hash);
+    __builtin_prefetch(bucket);
+    if (table->pages.next_due_ms != FACI_STORE_NO_EXPIRY) {
+        (void)faci_shard_op_now(op); /* costs nothing while the bucket is on its way */
     }
-    return false;
+    uint16_t tag = faci_tag_of(hash);
+    struct faci_record *record = NULL;
+    for (unsigned slot = faci_slot_with_tag(bucket, 0, tag); slot < FACI_SLOTS && record == NULL;
+         slot = faci_slot_with_tag(bucket, slot + 1, tag)) {
+        record = faci_slot_record(bucket, slot);
+        prefetch(record);
+        record = faci_record_has_key(record, key) ? record : NULL;
+    }
+    if (record == NULL) {
+        record = find_in_chain(shard, bucket, tag, key);
+    }
+    if (record == NULL) {
+        return false;
+    }
+    *out = (struct faci_spot){hash, faci_link_read(&record->next), record};
+    if (faci_shard_has_expired(op, record)) {
+        faci_shard_remove_locked(shard, op, out, FACI_GONE_EXPIRED);
+        return false;
+    }
+    return true;
 }
 
 bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
@@ -286,13 +335,11 @@ bool faci_shard_insert_locked(struct faci_shard *shard, struct faci_shard_op *op
         faci_shard_make_room_locked(shard, op, NULL); /* a longer array may have come before */
         return false;
     }
-    struct faci_bucket *bucket = bucket_for(shard, hash);
-    record->next = bucket->link; /* and no uses */
-    bucket->link = faci_link_to(hash, number);
-    faci_bucket_know(bucket, hash, record);
+    record->next = 0; /* and no uses */
+    faci_bucket_add(faci_bucket_for(&table->index, hash), faci_tag_of(hash), number, record);
     table->pages.queues[name].bytes += faci_record_bytes(alloc, record);
     table->n_entries++;
-    if (table->n_entries * GROW_BUCKETS > (uint64_t)table->index.n_buckets * GROW_RECORDS) {
+    if (table->n_entries > (uint64_t)table->index.n_buckets * GROW_RECORDS) {
         grow_index(shard);
     }
     faci_shard_make_room_locked(shard, op, record);
@@ -308,10 +355,8 @@ void faci_shard_replace_locked(struct faci_shard *shard, struct faci_shard_op *o
     queue->bytes += faci_record_bytes(alloc, record);
     record->next = spot->record->next;
     const struct faci_spot now = {spot->hash, spot->number, record};
-    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
-    if (bucket->first == spot->record) {
-        bucket->first = record;
-    }
+    struct faci_bucket *bucket = faci_bucket_for(&shard->table.index, spot->hash);
+    faci_slot_set(bucket, faci_slot_of(bucket, spot->record), faci_tag_of(spot->hash), record);
     faci_place_set(&shard->table.pages, spot->number, record);
     faci_pages_note_expiry(&shard->table.pages, spot->number, faci_record_expires_at(record));
     faci_shard_use_locked(shard, &now);
@@ -324,11 +369,13 @@ void faci_shard_remove_locked(struct faci_shard *shard, struct faci_shard_op *op
                               const struct faci_spot *spot, enum faci_reason reason)
 {
     struct faci_table *table = &shard->table;
-    struct faci_bucket *bucket = bucket_for(shard, spot->hash);
-    uint32_t *at = link_to(shard, spot->hash, spot->number);
-    faci_link_write(at, faci_link_read(&spot->record->next));
-    if (at == &bucket->link) {
-        bucket->first = NULL;
+    struct faci_bucket *bucket = faci_bucket_for(&table->index, spot->hash);
+    unsigned slot = faci_slot_of(bucket, spot->record);
+    if (slot < FACI_SLOTS) {
+        faci_slot_set(bucket, slot, 0, NULL);
+    } else {
+        faci_link_write(link_to(shard, bucket, spot->number),
+                        faci_link_read(&spot->record->next));
     }
     queue_of(shard, spot->number)->bytes -= faci_record_bytes(shard->env->alloc, spot->record);
     uint32_t page = spot->number / FACI_PAGE_PLACES;
@@ -354,11 +401,13 @@ void faci_shard_expire_at_locked(struct faci_shard *shard, const struct faci_spo
 
 /* --- Clear ---------------------------------------------------------------------------------- */
 
-static size_t chain_len(const struct faci_table *table, uint32_t link)
+static size_t n_records(const struct faci_shard *shard, const struct faci_bucket *bucket)
 {
+    struct walk walk = walk_of(bucket);
+    struct faci_spot spot;
     size_t n = 0;
-    for (; link != FACI_NO_LINK; n++) {
-        link = faci_link_read(&faci_record_at(&table->pages, faci_link_number(link))->next);
+    while (walk_on(shard, &walk, &spot)) {
+        n++;
     }
     return n;
 }
@@ -366,11 +415,9 @@ static size_t chain_len(const struct faci_table *table, uint32_t link)
 static void clear_bucket(struct faci_shard *shard, struct faci_shard_op *op,
                          struct faci_shard_clear *clear) FACI_REQUIRES(&shard->lock)
 {
-    uint32_t link = faci_bucket_at(&shard->table.index, clear->bucket)->link;
-    while (link != FACI_NO_LINK) {
-        struct faci_spot spot = {.number = faci_link_number(link)};
-        spot.record = faci_record_at(&shard->table.pages, spot.number);
-        link = faci_link_read(&spot.record->next);
+    struct walk walk = walk_of(faci_bucket_at(&shard->table.index, clear->bucket));
+    struct faci_spot spot;
+    while (walk_on(shard, &walk, &spot)) {
         clear->n_scanned++;
         bool has_expired = faci_shard_has_expired(op, spot.record);
         if (has_expired || faci_bytes_start_with(faci_record_key(spot.record), clear->prefix)) {
@@ -389,7 +436,7 @@ bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
     const struct faci_table *table = &shard->table;
     shard->all_epoch++;
     for (; clear->bucket < table->index.n_buckets; clear->bucket++) {
-        size_t n = chain_len(table, faci_bucket_at(&table->index, clear->bucket)->link);
+        size_t n = n_records(shard, faci_bucket_at(&table->index, clear->bucket));
         size_t cost = n > 0 ? n : 1; /* empty buckets take time too */
         if (cost > clear->n_left && !is_first) {
             return false;

@@ -27,11 +27,11 @@ struct faci_shard_env {
     struct faci_hash_seed seed;
 };
 
-/* All that "drop everything" leaves behind. */
+/* All that "drop everything" leaves behind. What a read looks at is at the front. */
 struct faci_table {
-    struct faci_index index;
     struct faci_pages pages;
     uint64_t n_entries;
+    struct faci_index index;
 };
 
 /* The account: index.bytes + pages.bytes + both queues' bytes, at most budget_bytes whenever the
@@ -179,10 +179,20 @@ void faci_shard_make_place_locked(struct faci_shard *shard, struct faci_shard_op
 void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,
                                   uint64_t budget_bytes) FACI_REQUIRES(&shard->lock);
 
-/* What is due: one page of what has expired, if there is any. Every write calls it, and every read
- * that has read the clock anyway. */
-void faci_shard_reclaim_locked(struct faci_shard *shard, struct faci_shard_op *op)
+/* Removes what has expired of the page that is due. */
+void faci_shard_expire_due_locked(struct faci_shard *shard, struct faci_shard_op *op)
     FACI_REQUIRES(&shard->lock);
+
+/* What is due: one page of what has expired, if there is any. Every call about one key makes it,
+ * and reads the clock only in a shard that has something that expires. */
+static inline void faci_shard_reclaim_locked(struct faci_shard *shard, struct faci_shard_op *op)
+    FACI_REQUIRES(&shard->lock)
+{
+    int64_t due_at_ms = shard->table.pages.next_due_ms;
+    if (due_at_ms != FACI_STORE_NO_EXPIRY && due_at_ms <= faci_shard_op_now(op)) {
+        faci_shard_expire_due_locked(shard, op);
+    }
+}
 
 /* Joins the page that removals made sparse with a neighbour. Renumbers records. */
 void faci_shard_tidy_locked(struct faci_shard *shard, struct faci_shard_op *op)
@@ -197,9 +207,9 @@ static inline bool faci_shard_has_expired(struct faci_shard_op *op, struct faci_
 
 uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *record);
 
-/* Tells the index that a record has moved. */
-void faci_shard_relink_locked(struct faci_shard *shard, uint64_t hash, uint32_t from,
-                              uint32_t to) FACI_REQUIRES(&shard->lock);
+/* Tells the index that this record has another number from now on. */
+void faci_shard_renumber_locked(struct faci_shard *shard, const struct faci_spot *spot,
+                                uint32_t to) FACI_REQUIRES(&shard->lock);
 
 /* Joins buckets, as long as there are far more than records. */
 void faci_shard_shrink_index_locked(struct faci_shard *shard) FACI_REQUIRES(&shard->lock);

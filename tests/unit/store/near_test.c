@@ -312,30 +312,34 @@ static void test_near__an_index_keeps_its_limit(void **state)
         /* Buckets lie one behind the other, and segments too. */
         struct faci_bucket_place place = faci_bucket_place(index.n_buckets);
         assert_true(place.segment == (before == UINT32_MAX ? 0 : before + (place.offset == 0)));
-        faci_bucket_at(&index, index.n_buckets++)->link = 7;
+        struct faci_bucket *bucket = faci_bucket_at(&index, index.n_buckets++);
+        assert_int_equal((uintptr_t)bucket % FACI_LINE_BYTES, 0);
+        assert_int_equal(bucket->link, FACI_NO_LINK);
+        bucket->link = 7;
         before = place.segment;
         n++;
     }
-    assert_in_range(n, 50000, 60000); /* at 17 bytes each */
+    assert_in_range(n, 14000, 15625); /* at 64 bytes each */
     assert_true(index.bytes <= 1000000);
     assert_int_equal(index.bytes, memory.n_bytes);
     while (index.n_buckets > FACI_FIRST_BUCKETS) {
         index.n_buckets--;
         faci_index_drop_segment(&index, &memory.hook);
     }
-    assert_int_equal(memory.n_blocks, 2); /* the directory and the first segment */
+    assert_int_equal(memory.n_blocks, 1); /* the first segment */
+    for (uint64_t hash = 0; hash < 2; hash++) {
+        faci_ghost_add(&index, hash << 33);
+    }
+    assert_true(faci_ghost_take(&index, 0));
+    assert_false(faci_ghost_take(&index, 0));
+    assert_true(faci_ghost_take(&index, (uint64_t)1 << 33));
     for (uint64_t hash = 1; hash < 4; hash++) {
-        faci_ghost_add(&index, hash << 32);
+        faci_ghost_add(&index, hash << 33);
     }
-    assert_true(faci_ghost_take(&index, (uint64_t)2 << 32));
-    assert_false(faci_ghost_take(&index, (uint64_t)2 << 32));
-    assert_true(faci_ghost_take(&index, (uint64_t)1 << 32));
-    assert_true(faci_ghost_take(&index, (uint64_t)3 << 32));
-    for (uint64_t hash = 1; hash < 6; hash++) {
-        faci_ghost_add(&index, hash << 32);
-    }
-    assert_false(faci_ghost_take(&index, (uint64_t)1 << 32)); /* the oldest of five */
-    assert_true(faci_ghost_take(&index, (uint64_t)5 << 32));
+    assert_false(faci_ghost_take(&index, (uint64_t)1 << 33)); /* the oldest of three */
+    assert_true(faci_ghost_take(&index, (uint64_t)3 << 33));
+    assert_false(faci_ghost_take(&index, (uint64_t)3 << 33));
+    assert_true(faci_ghost_take(&index, (uint64_t)2 << 33));
     faci_index_fini(&index, &memory.hook);
     kit_memory_assert_empty(&memory);
 }
