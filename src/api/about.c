@@ -53,8 +53,10 @@ fac_status fac_cache_health(fac_cache *cache, const fac_call *call, fac_health *
 static void fill_stats(fac_cache *cache, fac_stats *out)
 {
     const struct faci_counters *counters = &cache->counters;
-    out->hits = faci_counter_sum(counters, FACI_COUNT_HITS);
-    out->misses = faci_counter_sum(counters, FACI_COUNT_MISSES);
+    out->hits = faci_counter_sum(counters, FACI_COUNT_HITS) +
+                faci_counter_sum(counters, FACI_COUNT_BATCH_HITS);
+    out->misses = faci_counter_sum(counters, FACI_COUNT_MISSES) +
+                  faci_counter_sum(counters, FACI_COUNT_BATCH_MISSES);
     out->sets = faci_counter_sum(counters, FACI_COUNT_SETS);
     out->deletes = faci_counter_sum(counters, FACI_COUNT_DELETES);
     out->errors = faci_counter_sum(counters, FACI_COUNT_ERRORS);

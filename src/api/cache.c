@@ -151,44 +151,54 @@ void fac_cache_close(fac_cache *cache)
 static fac_status read_call(const fac_call *call, struct faci_call *out, fac_error *err)
 {
     fac_call known = {0};
-    if (call != NULL) {
-        fac_status st = faci_struct_read(&known, sizeof(known), call,
-                                         offsetof(fac_call, max_reply_bytes), "call", err);
-        if (st < 0) {
-            return st;
-        }
-        if (known.size < sizeof(known)) {
-            known.max_reply_bytes = 0; /* a field counts whole or not at all */
-        }
-        if (known.flags != 0) {
-            return faci_fail(err, FAC_E_INVALID, 0, "call.flags is 0x%x: none is defined",
-                             (unsigned)known.flags);
-        }
+    fac_status st = faci_struct_read(&known, sizeof(known), call,
+                                     offsetof(fac_call, max_reply_bytes), "call", err);
+    if (st < 0) {
+        return st;
+    }
+    if (known.size < sizeof(known)) {
+        known.max_reply_bytes = 0; /* a field counts whole or not at all */
+    }
+    if (known.flags != 0) {
+        return faci_fail(err, FAC_E_INVALID, 0, "call.flags is 0x%x: none is defined",
+                         (unsigned)known.flags);
     }
     out->deadline_ms = known.deadline_ms;
     out->max_reply_bytes = known.max_reply_bytes;
     return FAC_OK;
 }
 
-fac_status faci_enter_closed(fac_cache *cache, const fac_call *call, struct faci_entry *entry,
-                             fac_error *err)
+/* enter() and enter_closed(), a piece of each: calls do not pass through one function more. */
+static inline fac_status enter_any(fac_cache *cache, const fac_call *call,
+                                   struct faci_entry *entry, fac_error *err)
 {
     faci_error_clear(err);
     if (cache == NULL) {
         return faci_null(err, "cache");
     }
-    fac_status st = read_call(call, &entry->call, err);
-    if (st == FAC_OK) {
-        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry->cancel_state);
-        faci_count(cache, FACI_COUNT_ENTERED, 1);
+    entry->call = (struct faci_call){0};
+    if (call != NULL) {
+        fac_status st = read_call(call, &entry->call, err);
+        if (st < 0) {
+            return st;
+        }
     }
-    return st;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry->cancel_state);
+    entry->stripe = faci_counter_stripe();
+    faci_count(cache, entry, FACI_COUNT_ENTERED, 1);
+    return FAC_OK;
+}
+
+fac_status faci_enter_closed(fac_cache *cache, const fac_call *call, struct faci_entry *entry,
+                             fac_error *err)
+{
+    return enter_any(cache, call, entry, err);
 }
 
 fac_status faci_enter(fac_cache *cache, const fac_call *call, struct faci_entry *entry,
                       fac_error *err)
 {
-    fac_status st = faci_enter_closed(cache, call, entry, err);
+    fac_status st = enter_any(cache, call, entry, err);
     if (st == FAC_OK && atomic_load_explicit(&cache->is_closed, memory_order_acquire)) {
         st = faci_fail(err, FAC_E_CLOSED, 0, "the cache is closed");
         return faci_leave(cache, entry, st, err);
@@ -196,19 +206,44 @@ fac_status faci_enter(fac_cache *cache, const fac_call *call, struct faci_entry 
     return st;
 }
 
-fac_status faci_leave(fac_cache *cache, const struct faci_entry *entry, fac_status st,
-                      fac_error *err)
+static void count_error(fac_cache *cache, const struct faci_entry *entry, fac_status st)
+{
+    if (st != FAC_E_INVALID) {
+        faci_count(cache, entry, FACI_COUNT_ERRORS, 1);
+        if (st == FAC_E_TIMEOUT) {
+            faci_count(cache, entry, FACI_COUNT_TIMEOUTS, 1);
+        }
+    }
+}
+
+/* `kind`: as what the call has ended. */
+static inline fac_status leave_as(fac_cache *cache, const struct faci_entry *entry,
+                                  enum faci_count kind, fac_status st, fac_error *err)
 {
     if (st >= 0) {
         faci_error_clear(err);
-    } else if (st != FAC_E_INVALID) {
-        faci_count(cache, FACI_COUNT_ERRORS, 1);
-        if (st == FAC_E_TIMEOUT) {
-            faci_count(cache, FACI_COUNT_TIMEOUTS, 1);
-        }
+    } else {
+        count_error(cache, entry, st);
     }
-    faci_count(cache, FACI_COUNT_LEFT, 1); /* the last touch: from here on it may be freed */
-    faci_cache_reap();
+    faci_count(cache, entry, kind, 1); /* the last touch: from here on it may be freed */
+    if (atomic_load(&faci_n_retired) > 0) {
+        faci_cache_reap();
+    }
     (void)pthread_setcancelstate(entry->cancel_state, NULL);
     return st;
+}
+
+fac_status faci_leave(fac_cache *cache, const struct faci_entry *entry, fac_status st,
+                      fac_error *err)
+{
+    return leave_as(cache, entry, FACI_COUNT_LEFT, st, err);
+}
+
+fac_status faci_leave_lookup(fac_cache *cache, const struct faci_entry *entry, fac_status st,
+                             fac_error *err)
+{
+    enum faci_count kind = st < 0           ? FACI_COUNT_LEFT
+                           : st == FAC_MISS ? FACI_COUNT_MISSES
+                                            : FACI_COUNT_HITS;
+    return leave_as(cache, entry, kind, st, err);
 }

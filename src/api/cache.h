@@ -13,15 +13,19 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* Each call is counted once when it begins and once when it ends: as a hit or a miss, if it looked
+ * for one key. */
 enum faci_count {
-    FACI_COUNT_HITS,
-    FACI_COUNT_MISSES,
+    FACI_COUNT_ENTERED, /* calls that began */
+    FACI_COUNT_HITS,    /* that ended with a value */
+    FACI_COUNT_MISSES,  /* without one */
+    FACI_COUNT_LEFT,    /* that ended, of all other kinds */
     FACI_COUNT_SETS,
     FACI_COUNT_DELETES,
+    FACI_COUNT_BATCH_HITS, /* keys */
+    FACI_COUNT_BATCH_MISSES,
     FACI_COUNT_ERRORS,
     FACI_COUNT_TIMEOUTS,
-    FACI_COUNT_ENTERED, /* calls that began */
-    FACI_COUNT_LEFT,    /* and that ended */
     FACI_COUNT_KINDS,
 };
 _Static_assert((int)FACI_COUNT_KINDS <= (int)FACI_COUNTER_SLOTS, "one slot for each kind");
@@ -46,8 +50,11 @@ void faci_cache_stop(fac_cache *cache);
 /* No reference is left: frees the handle when no call is in flight, or has the last one do it. */
 void faci_cache_retire(fac_cache *cache);
 
-/* Frees what was retired and has no call in flight any more. Every call that left asks for it; costs
- * one load when nothing was retired. */
+/* Handles that were retired and not yet freed. */
+extern atomic_uint faci_n_retired;
+
+/* Frees what was retired and has no call in flight any more. Every call that left asks for it when
+ * there is something retired. */
 void faci_cache_reap(void);
 
 /* Of a handle that nobody can reach any more. cache.c */
@@ -58,6 +65,7 @@ void faci_cache_free(fac_cache *cache);
 struct faci_entry {
     struct faci_call call;
     int cancel_state; /* a thread is not cancelled inside the library */
+    unsigned stripe;  /* of the counters */
 };
 
 /* FAC_OK, and leave() must follow; FAC_E_INVALID, FAC_E_UNSUPPORTED, FAC_E_CLOSED, and it must
@@ -73,12 +81,17 @@ fac_status faci_enter_closed(fac_cache *cache, const fac_call *call, struct faci
 fac_status faci_leave(fac_cache *cache, const struct faci_entry *entry, fac_status st,
                       fac_error *err);
 
+/* The same for a call that looked for one key. */
+fac_status faci_leave_lookup(fac_cache *cache, const struct faci_entry *entry, fac_status st,
+                             fac_error *err);
+
 /* FAC_E_INVALID: `name` is NULL. */
 fac_status faci_null(fac_error *err, const char *name);
 
-static inline void faci_count(fac_cache *cache, enum faci_count kind, uint64_t n)
+static inline void faci_count(fac_cache *cache, const struct faci_entry *entry,
+                              enum faci_count kind, uint64_t n)
 {
-    faci_counter_add(&cache->counters, (unsigned)kind, n);
+    faci_counter_add(&cache->counters, entry->stripe, (unsigned)kind, n);
 }
 
 /*

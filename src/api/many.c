@@ -18,8 +18,8 @@ static fac_status fail_all(size_t n, fac_value **values, fac_status *statuses, f
     return st;
 }
 
-static void count_statuses(fac_cache *cache, const fac_status *statuses, size_t n,
-                           enum faci_count ok)
+static void count_statuses(fac_cache *cache, const struct faci_entry *entry,
+                           const fac_status *statuses, size_t n, enum faci_count ok)
 {
     uint64_t n_ok = 0;
     uint64_t n_miss = 0;
@@ -27,9 +27,9 @@ static void count_statuses(fac_cache *cache, const fac_status *statuses, size_t 
         n_ok += statuses[i] == FAC_OK ? 1U : 0U;
         n_miss += statuses[i] == FAC_MISS ? 1U : 0U;
     }
-    faci_count(cache, ok, n_ok);
-    if (ok == FACI_COUNT_HITS) {
-        faci_count(cache, FACI_COUNT_MISSES, n_miss);
+    faci_count(cache, entry, ok, n_ok);
+    if (ok == FACI_COUNT_BATCH_HITS) {
+        faci_count(cache, entry, FACI_COUNT_BATCH_MISSES, n_miss);
     }
 }
 
@@ -68,7 +68,7 @@ fac_status fac_cache_get_many(fac_cache *cache, const fac_bytes *keys, size_t n,
         return fail_all(n, values, statuses, st);
     }
     st = faci_policy_get_many(cache->backend, keys, n, &entry.call, values, statuses, err);
-    count_statuses(cache, statuses, n, FACI_COUNT_HITS);
+    count_statuses(cache, &entry, statuses, n, FACI_COUNT_BATCH_HITS);
     return leave_with_items(cache, &entry, st, err);
 }
 
@@ -88,7 +88,7 @@ fac_status fac_cache_set_many(fac_cache *cache, const fac_item *items, size_t n,
         return fail_all(n, NULL, statuses, st);
     }
     st = faci_policy_set_many(cache->backend, items, n, &entry.call, statuses, err);
-    count_statuses(cache, statuses, n, FACI_COUNT_SETS);
+    count_statuses(cache, &entry, statuses, n, FACI_COUNT_SETS);
     return leave_with_items(cache, &entry, st, err);
 }
 
@@ -108,6 +108,6 @@ fac_status fac_cache_delete_many(fac_cache *cache, const fac_bytes *keys, size_t
         return fail_all(n, NULL, statuses, st);
     }
     st = faci_policy_remove_many(cache->backend, keys, n, &entry.call, statuses, err);
-    count_statuses(cache, statuses, n, FACI_COUNT_DELETES);
+    count_statuses(cache, &entry, statuses, n, FACI_COUNT_DELETES);
     return leave_with_items(cache, &entry, st, err);
 }

@@ -8,10 +8,10 @@
  * it, and "equal" is true for good.
  *
  * Who frees? A call that leaves does not touch the handle after it has counted itself out. It looks
- * at n_retired, which is no handle's: not 0, and it goes through the list of the retired. The last
- * reference puts the handle into the list and raises n_retired before it compares. In the one order of
- * all these accesses either the leaving call sees n_retired raised, or its count is seen. Both look
- * under the lock, so one of them takes the handle out of the list, and that one frees it. */
+ * at faci_n_retired, which is no handle's: not 0, and it goes through the list of the retired. The last
+ * reference puts the handle into the list and raises that before it compares. In the one order of all
+ * these accesses either the leaving call sees it raised, or its count is seen. Both look under the
+ * lock, so one of them takes the handle out of the list, and that one frees it. */
 #include "api/cache.h"
 
 #include "base/fork.h"
@@ -23,7 +23,7 @@
 static struct faci_mutex retired_lock = {PTHREAD_MUTEX_INITIALIZER};
 static fac_cache *retired;  /* guarded by retired_lock */
 static unsigned generation; /* of the process that they are of; guarded by retired_lock */
-static atomic_uint n_retired;
+atomic_uint faci_n_retired;
 
 static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
 {
@@ -39,7 +39,7 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
     if (generation != faci_fork_generation()) {
         generation = faci_fork_generation();
         retired = NULL;
-        atomic_store(&n_retired, 0U);
+        atomic_store(&faci_n_retired, 0U);
     }
     faci_mutex_unlock(&retired_lock);
 }
@@ -54,7 +54,9 @@ static void watch_forks(void)
 
 static bool is_idle(const fac_cache *cache)
 {
-    uint64_t n_left = faci_counter_sum(&cache->counters, FACI_COUNT_LEFT);
+    uint64_t n_left = faci_counter_sum(&cache->counters, FACI_COUNT_LEFT) +
+                      faci_counter_sum(&cache->counters, FACI_COUNT_HITS) +
+                      faci_counter_sum(&cache->counters, FACI_COUNT_MISSES);
     return n_left == faci_counter_sum(&cache->counters, FACI_COUNT_ENTERED);
 }
 
@@ -81,7 +83,7 @@ static void take_idle_locked(fac_cache **out) FACI_REQUIRES(&retired_lock)
             *link = cache->next_retired;
             cache->next_retired = *out;
             *out = cache;
-            (void)atomic_fetch_sub(&n_retired, 1U);
+            (void)atomic_fetch_sub(&faci_n_retired, 1U);
         } else {
             link = &cache->next_retired;
         }
@@ -99,7 +101,7 @@ void faci_cache_retire(fac_cache *cache)
     faci_mutex_lock(&retired_lock);
     cache->next_retired = retired;
     retired = cache;
-    (void)atomic_fetch_add(&n_retired, 1U);
+    (void)atomic_fetch_add(&faci_n_retired, 1U);
     take_idle_locked(&idle);
     faci_mutex_unlock(&retired_lock);
     free_all(idle);
@@ -107,9 +109,6 @@ void faci_cache_retire(fac_cache *cache)
 
 void faci_cache_reap(void)
 {
-    if (atomic_load(&n_retired) == 0) {
-        return;
-    }
     fac_cache *idle = NULL;
     faci_mutex_lock(&retired_lock);
     take_idle_locked(&idle);

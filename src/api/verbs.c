@@ -4,15 +4,6 @@
 
 #include "base/error.h"
 
-static void count_lookup(fac_cache *cache, fac_status st)
-{
-    if (st == FAC_OK || st == FAC_SMALL) {
-        faci_count(cache, FACI_COUNT_HITS, 1);
-    } else if (st == FAC_MISS) {
-        faci_count(cache, FACI_COUNT_MISSES, 1);
-    }
-}
-
 fac_status fac_cache_get(fac_cache *cache, fac_bytes key, const fac_call *call, fac_value **out,
                          fac_error *err)
 {
@@ -25,8 +16,7 @@ fac_status fac_cache_get(fac_cache *cache, fac_bytes key, const fac_call *call, 
         return st;
     }
     st = faci_policy_get(cache->backend, key, &entry.call, out, err);
-    count_lookup(cache, st);
-    return faci_leave(cache, &entry, st, err);
+    return faci_leave_lookup(cache, &entry, st, err);
 }
 
 fac_status fac_cache_get_into(fac_cache *cache, fac_bytes key, const fac_call *call, void *buf,
@@ -44,8 +34,7 @@ fac_status fac_cache_get_into(fac_cache *cache, fac_bytes key, const fac_call *c
         return st;
     }
     st = faci_policy_get_into(cache->backend, key, &entry.call, buf, cap, out_len, err);
-    count_lookup(cache, st);
-    return faci_leave(cache, &entry, st, err);
+    return faci_leave_lookup(cache, &entry, st, err);
 }
 
 static fac_status set_as(fac_cache *cache, fac_bytes key, fac_bytes value, int64_t ttl_ms,
@@ -58,7 +47,7 @@ static fac_status set_as(fac_cache *cache, fac_bytes key, fac_bytes value, int64
     }
     st = faci_policy_set(cache->backend, key, value, ttl_ms, mode, &entry.call, err);
     if (st == FAC_OK) {
-        faci_count(cache, FACI_COUNT_SETS, 1);
+        faci_count(cache, &entry, FACI_COUNT_SETS, 1);
     }
     return faci_leave(cache, &entry, st, err);
 }
@@ -85,7 +74,7 @@ fac_status fac_cache_delete(fac_cache *cache, fac_bytes key, const fac_call *cal
     }
     st = faci_policy_remove(cache->backend, key, &entry.call, err);
     if (st == FAC_OK) {
-        faci_count(cache, FACI_COUNT_DELETES, 1);
+        faci_count(cache, &entry, FACI_COUNT_DELETES, 1);
     }
     return faci_leave(cache, &entry, st, err);
 }

@@ -3,7 +3,7 @@
 #include "base/counter.h"
 
 /* Threads take stripes in turn, at their first count. */
-static unsigned own_stripe(void)
+unsigned faci_counter_stripe(void)
 {
     static atomic_uint n_threads;
     static _Thread_local unsigned stripe; /* 0: none yet */
@@ -12,11 +12,6 @@ static unsigned own_stripe(void)
         stripe = turn % FACI_COUNTER_STRIPES + 1;
     }
     return stripe - 1;
-}
-
-void faci_counter_add(struct faci_counters *counters, unsigned slot, uint64_t n)
-{
-    atomic_fetch_add(&counters->stripes[own_stripe()].slots[slot], n);
 }
 
 uint64_t faci_counter_sum(const struct faci_counters *counters, unsigned slot)

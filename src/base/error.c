@@ -35,17 +35,6 @@ fac_status faci_fail(fac_error *err, fac_status status, int os_errno, const char
     return status;
 }
 
-void faci_error_clear(fac_error *err)
-{
-    if (err != NULL) {
-        err->status = FAC_OK;
-        err->os_errno = 0;
-        err->maybe_applied = false;
-        err->server_code[0] = '\0';
-        err->message[0] = '\0';
-    }
-}
-
 /* strerror_r comes in two forms: GNU's returns the text, POSIX's fills the buffer. */
 static const char *text_of_result(const char *text, const char *buf, size_t cap)
 {

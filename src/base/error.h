@@ -13,8 +13,17 @@
 fac_status faci_fail(fac_error *err, fac_status status, int os_errno, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Nothing failed. */
-void faci_error_clear(fac_error *err);
+/* Nothing failed. Every call begins and ends with it. */
+static inline void faci_error_clear(fac_error *err)
+{
+    if (err != NULL) {
+        err->status = FAC_OK;
+        err->os_errno = 0;
+        err->maybe_applied = false;
+        err->server_code[0] = '\0';
+        err->message[0] = '\0';
+    }
+}
 
 /* The system's words for an error number, thread-safe. `buf` holds `cap` bytes. Returns text
  * that lives as long as `buf`. */

@@ -23,9 +23,10 @@ enum {
     FACI_LINE_BYTES = 64,
     FACI_SLOTS = (FACI_LINE_BYTES - 8) / (FACI_PLACE_BYTES + 2),
 
-    FACI_FIRST_BUCKETS = 16,  /* what a first segment has */
+    FACI_FIRST_BUCKETS_LOG2 = 4,
+    FACI_FIRST_BUCKETS = 1 << FACI_FIRST_BUCKETS_LOG2, /* what a first segment has */
     FACI_OCTAVE_SEGMENTS = 8, /* segments between one power of two and the next */
-    FACI_OCTAVES_AT = 7,      /* log2(FACI_FIRST_BUCKETS * FACI_OCTAVE_SEGMENTS) */
+    FACI_OCTAVES_AT = FACI_FIRST_BUCKETS_LOG2 + 3, /* log2 of both, multiplied */
     FACI_SEGMENTS = 128,      /* for 2^22 buckets, which all numbers of a shard do not fill */
 };
 
@@ -124,8 +125,9 @@ static inline struct faci_bucket_place faci_bucket_place(uint32_t bucket)
 {
     uint32_t octave = 31 - FACI_OCTAVES_AT -
                       (uint32_t)__builtin_clz(bucket | UINT32_C(1) << FACI_OCTAVES_AT);
-    uint32_t n_buckets = (uint32_t)FACI_FIRST_BUCKETS << octave;
-    return (struct faci_bucket_place){bucket / n_buckets + octave * FACI_OCTAVE_SEGMENTS,
+    uint32_t shift = FACI_FIRST_BUCKETS_LOG2 + octave;
+    uint32_t n_buckets = UINT32_C(1) << shift;
+    return (struct faci_bucket_place){(bucket >> shift) + octave * FACI_OCTAVE_SEGMENTS,
                                       bucket & (n_buckets - 1), n_buckets};
 }
 

@@ -91,9 +91,17 @@ static inline void faci_link_write(uint32_t *at, uint32_t link)
 /* A packed address of a record; NULL is all zero. */
 static inline struct faci_record *faci_place_read(const unsigned char *place)
 {
+#if defined(__x86_64__)
+    uint32_t low = 0; /* not through memory: what was written in two is not read at once */
+    uint16_t high = 0;
+    memcpy(&low, place, sizeof(low));
+    memcpy(&high, place + sizeof(low), sizeof(high));
+    uintptr_t word = (uintptr_t)high << 32 | low;
+#else
     uintptr_t word = 0;
-    memcpy(&word, place, FACI_PLACE_BYTES); /* little endian where it is shorter */
-    return (struct faci_record *)word;      /* NOLINT(performance-no-int-to-ptr): it is packed */
+    memcpy(&word, place, sizeof(word));
+#endif
+    return (struct faci_record *)word; /* NOLINT(performance-no-int-to-ptr): it is packed */
 }
 
 static inline void faci_place_write(unsigned char *place, const struct faci_record *record)

@@ -27,11 +27,11 @@ enum {
 
 /* --- Operations ----------------------------------------------------------------------------- */
 
-void faci_shard_op_end(struct faci_shard_op *op)
+void faci_shard_free_dead(struct faci_record *dead)
 {
-    while (op->dead != NULL) {
-        struct faci_record *record = op->dead;
-        op->dead = ((struct faci_dead_record *)(void *)record)->next;
+    while (dead != NULL) {
+        struct faci_record *record = dead;
+        dead = ((struct faci_dead_record *)(void *)record)->next;
         fac_value_unref(faci_record_value(record));
     }
 }
@@ -282,6 +282,21 @@ static inline void prefetch(const struct faci_record *record)
     __builtin_prefetch((const unsigned char *)record + 2 * (size_t)FACI_LINE_BYTES);
 }
 
+static inline struct faci_record *find_in_slots(const struct faci_bucket *bucket, uint16_t tag,
+                                                const struct faci_key *key)
+{
+    for (unsigned slot = 0; slot < FACI_SLOTS; slot++) {
+        if (bucket->tags[slot] == tag) {
+            struct faci_record *record = faci_slot_record(bucket, slot);
+            prefetch(record);
+            if (faci_record_has_key(record, key)) {
+                return record;
+            }
+        }
+    }
+    return NULL;
+}
+
 bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, uint64_t hash,
                             const struct faci_key *key, struct faci_spot *out)
 {
@@ -295,14 +310,8 @@ bool faci_shard_find_locked(struct faci_shard *shard, struct faci_shard_op *op, 
         (void)faci_shard_op_now(op); /* costs nothing while the bucket is on its way */
     }
     uint16_t tag = faci_tag_of(hash);
-    struct faci_record *record = NULL;
-    for (unsigned slot = faci_slot_with_tag(bucket, 0, tag); slot < FACI_SLOTS && record == NULL;
-         slot = faci_slot_with_tag(bucket, slot + 1, tag)) {
-        record = faci_slot_record(bucket, slot);
-        prefetch(record);
-        record = faci_record_has_key(record, key) ? record : NULL;
-    }
-    if (record == NULL) {
+    struct faci_record *record = find_in_slots(bucket, tag, key);
+    if (record == NULL && bucket->link != FACI_NO_LINK) {
         record = find_in_chain(shard, bucket, tag, key);
     }
     if (record == NULL) {

@@ -88,8 +88,17 @@ static inline void faci_shard_op_begin(struct faci_shard_op *op,
     *op = (struct faci_shard_op){.env = env, .now_ms = INT64_MIN, .sparse_page = FACI_NO_PAGE};
 }
 
+/* What the operation removed. */
+void faci_shard_free_dead(struct faci_record *dead);
+
 /* Frees what the operation removed. Call it unlocked: a big value takes long to free. */
-void faci_shard_op_end(struct faci_shard_op *op);
+static inline void faci_shard_op_end(struct faci_shard_op *op)
+{
+    if (op->dead != NULL) {
+        faci_shard_free_dead(op->dead);
+        op->dead = NULL;
+    }
+}
 
 /* The moment of the operation: the clock is read at most once, and only if someone asks. */
 static inline int64_t faci_shard_op_now(struct faci_shard_op *op)
