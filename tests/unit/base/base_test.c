@@ -94,7 +94,7 @@ static void test_buf__leaves_no_secret_behind(void **state)
         assert_true(faci_buf_reserve(&buf, buf.cap)); /* it moves */
     }
     assert_int_equal(faci_buf_len(&buf), 2 * sizeof(k_secret));
-    assert_string_equal(buf.data + sizeof(k_secret), k_secret);
+    assert_memory_equal(buf.data + sizeof(k_secret), k_secret, sizeof(k_secret));
     faci_buf_fini(&buf);
     assert_int_equal(atomic_load(&memory.n_watched_freed), 0);
     kit_memory_assert_empty(&memory);
