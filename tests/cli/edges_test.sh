@@ -100,8 +100,8 @@ group_usage() {
 
 group_unreachable() {
     export CACHE_BACKEND=redis
-    # Nobody listens on a socket that is not there, nor where a server was a moment ago, nor on a port
-    # that only a system service may have: the server's own may be another test's by now.
+    # Nobody listens on a socket that is not there, nor where a server was a moment ago, nor on a
+    # port that only a system service may have: the server's own may be another test's by now.
     start_server redis
     run 0 set key value --socket "$dir/socket"
     stop_server
