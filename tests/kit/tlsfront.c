@@ -120,16 +120,22 @@ static long stalling_ctrl(BIO *bio, int command, long number, void *pointer)
     return BIO_ctrl(BIO_next(bio), command, number, pointer);
 }
 
+static BIO_METHOD *stalling_method;
+
+static void make_stalling_method(void)
+{
+    stalling_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "stall");
+    (void)BIO_meth_set_write(stalling_method, stalling_write);
+    (void)BIO_meth_set_read(stalling_method, stalling_read);
+    (void)BIO_meth_set_ctrl(stalling_method, stalling_ctrl);
+}
+
+/* Visits have a thread each, and the first two may come at once. */
 static BIO *stalling_bio(int fd, size_t *left)
 {
-    static BIO_METHOD *method;
-    if (method == NULL) {
-        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "stall");
-        (void)BIO_meth_set_write(method, stalling_write);
-        (void)BIO_meth_set_read(method, stalling_read);
-        (void)BIO_meth_set_ctrl(method, stalling_ctrl);
-    }
-    BIO *filter = BIO_new(method);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_stalling_method);
+    BIO *filter = BIO_new(stalling_method);
     BIO_set_data(filter, left);
     BIO_set_init(filter, 1);
     return BIO_push(filter, BIO_new_socket(fd, BIO_NOCLOSE));
