@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,11 @@ static void *run_visit(void *context)
 static void *run_acceptor(void *context)
 {
     struct kit_tlsfront *front = context;
+    /* OpenSSL writes without MSG_NOSIGNAL, and a client may have left. The visits inherit it. */
+    sigset_t pipe;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while (wait_readable(front, front->listener)) {
         int fd = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC);
         struct visit *visit = malloc(sizeof(*visit));
