@@ -62,7 +62,7 @@ struct bench_driver {
     uint32_t (*count_connections)(struct bench_peer *peer); /* NULL: one for each thread. */
 };
 
-/* The drivers: ours.c, hiredis.c, many.c, store.c; tls.c and https.c, in a build that has those. */
+/* The drivers: ours.c, hiredis.c, lockstep.c, many.c, store.c; tls.c and https.c, in a build that has those. */
 extern const struct bench_driver k_ours_get_into;
 extern const struct bench_driver k_ours_get;
 extern const struct bench_driver k_ours_set;
@@ -76,6 +76,7 @@ extern const struct bench_driver k_hiredis_get_pipeline;
 extern const struct bench_driver k_hiredis_mget;
 extern const struct bench_driver k_hiredis_set_pipeline;
 extern const struct bench_driver k_curl_get;
+extern const struct bench_driver k_lockstep_get;
 
 /* Opening and closing, for the drivers that differ in `run` only. */
 bool bench_ours_open(struct bench_peer *peer, const struct bench_endpoint *endpoint);

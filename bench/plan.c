@@ -230,6 +230,28 @@ static bool run_noise(const struct bench_plan *plan, const char *group, uint32_t
     return bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report);
 }
 
+/* What no client that shares connections and lets callers sleep can exceed by much. */
+static bool run_limits(const struct bench_plan *plan, const struct bench_endpoint *endpoint,
+                       struct bench_report *report)
+{
+    for (size_t i = 0; i < sizeof(k_thread_rows) / sizeof(k_thread_rows[0]); i++) {
+        struct bench_cell cell = {
+            .group = k_threads,
+            .ours = &k_lockstep_get,
+            .base = &k_hiredis_get,
+            .n_threads = k_thread_rows[i].n_threads,
+            .value_bytes = BENCH_SMALL_BYTES,
+            .method = plan->method,
+        };
+        (void)snprintf(cell.name, sizeof(cell.name), "limit %u", cell.n_threads);
+        if (k_thread_rows[i].bar > 0 &&
+            !bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool bench_group_threads(const struct bench_plan *plan, struct bench_report *report)
 {
     for (uint32_t i = 0; i < bench_plan_n_servers(plan); i++) {
@@ -237,7 +259,7 @@ bool bench_group_threads(const struct bench_plan *plan, struct bench_report *rep
         if (!run_noise(plan, k_threads, 8, endpoint, report) ||
             !run_noise(plan, k_threads, 64, endpoint, report) ||
             !run_rows(plan, endpoint, false, report) ||
-            !run_rows(plan, endpoint, true, report)) {
+            !run_rows(plan, endpoint, true, report) || !run_limits(plan, endpoint, report)) {
             return false;
         }
     }

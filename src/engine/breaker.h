@@ -22,6 +22,7 @@
 
 #include <faciliter/error.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,12 +52,12 @@ struct faci_breaker_bucket {
 
 struct faci_breaker {
     bool is_on;
-    enum faci_breaker_state state;
-    struct faci_backoff steps; /* the pause: 3/4 of the step to the step */
-    unsigned n_events;         /* in a row, without a success */
-    int64_t probe_at_ns;       /* while open: no probe before */
-    int64_t well_since_ns;     /* closed, and no event, since then */
-    fac_error why;             /* the last event, or that calls failed */
+    _Atomic(enum faci_breaker_state) state; /* changed under a lock; see is_closed() */
+    struct faci_backoff steps;              /* the pause: 3/4 of the step to the step */
+    unsigned n_events;                      /* in a row, without a success */
+    int64_t probe_at_ns;                    /* while open: no probe before */
+    int64_t well_since_ns;                  /* closed, and no event, since then */
+    fac_error why;                          /* the last event, or that calls failed */
     struct faci_breaker_bucket window[FACI_BREAKER_WINDOW_S];
 
     uint64_t n_opens;   /* from closed to open; a probe that fails does not count again */
@@ -65,6 +66,13 @@ struct faci_breaker {
 
 void faci_breaker_init(struct faci_breaker *breaker, const struct faci_breaker_config *config,
                        uint64_t seed);
+
+/* Whether everybody may enter. Needs no lock: one that opens at this moment is entered as if a
+ * moment before. */
+static inline bool faci_breaker_is_closed(const struct faci_breaker *breaker)
+{
+    return atomic_load_explicit(&breaker->state, memory_order_relaxed) == FACI_BREAKER_CLOSED;
+}
 
 /* True: go on. With `*out_is_probe` this caller is the probe: it takes FACI_BREAKER_PROBE_MS at
  * most, and reports by success(), event() or abandon(). False: `err` says that the breaker is

@@ -11,7 +11,7 @@ enum {
 fac_status faci_pool_enter_breaker(struct faci_pool *pool, struct faci_lease *lease,
                                    fac_error *err)
 {
-    if (!pool->config->has_breaker) {
+    if (faci_breaker_is_closed(&pool->breaker)) {
         return FAC_OK;
     }
     faci_mutex_lock(&pool->lock);

@@ -84,8 +84,14 @@ static size_t take_body(char *from, size_t size, size_t n, void *context)
 {
     struct faci_http_session *session = context;
     size_t bytes = size * n;
-    bool fits = faci_buf_len(&session->body) + bytes <= session->options.max_reply_bytes;
-    return fits && faci_http_put(&session->body, from, bytes) ? bytes : 0;
+    if (faci_buf_len(&session->body) + bytes > session->options.max_reply_bytes) {
+        return 0;
+    }
+    if (!faci_http_put(&session->body, from, bytes)) {
+        (void)faci_fail(&session->why, FAC_E_NOMEM, 0, "no memory for an answer");
+        return 0;
+    }
+    return bytes;
 }
 
 /* libcurl has made it; whom to believe, and by which name, is decided as for rediss://. */
@@ -279,7 +285,11 @@ static void end_with(struct faci_http_session *session, fac_status st, const cha
 
 static bool session_put(struct faci_http_session *session, const void *bytes, size_t len)
 {
-    return faci_http_put(&session->in, bytes, len);
+    bool is_put = faci_http_put(&session->in, bytes, len);
+    if (!is_put) {
+        end_with(session, FAC_E_NOMEM, "no memory for a request");
+    }
+    return is_put;
 }
 
 static void start(struct faci_http_session *session)

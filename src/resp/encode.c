@@ -3,7 +3,6 @@
 #include "resp/encode.h"
 
 #include "base/bytes.h"
-#include "base/number.h"
 
 #include <stdint.h>
 
@@ -48,14 +47,12 @@ bool faci_resp_frame_bytes(const struct faci_arg *args, size_t n_args, size_t *o
 unsigned char *faci_resp_put_header(unsigned char *to, char mark, size_t number)
 {
     *to++ = (unsigned char)mark;
-    if (number < 10) {
-        *to++ = (unsigned char)('0' + number);
-    } else {
-        char digits[FACI_I64_TEXT_BYTES];
-        size_t n = faci_number_format_u64(number, digits);
-        to = faci_bytes_put(to, fac_mem(digits, n));
+    size_t n = count_digits(number);
+    for (size_t i = n; i > 0; i--) {
+        to[i - 1] = (unsigned char)('0' + number % 10);
+        number /= 10;
     }
-    return put_line_end(to);
+    return put_line_end(to + n);
 }
 
 unsigned char *faci_resp_put_arg(unsigned char *to, const struct faci_arg *arg)

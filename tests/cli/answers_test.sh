@@ -87,7 +87,7 @@ no	absent"
     between 2600 3600
     # Fifty milliseconds, and not fifty seconds: it is soon gone.
     run 0 set key value --ttl 0.05 "$@"
-    for _ in $(seq 100); do
+    for _ in $(seq 1000); do
         "$FACILITER" exists key "$@" >/dev/null || break
     done
     run 1 exists key "$@"

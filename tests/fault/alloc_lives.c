@@ -468,7 +468,7 @@ const struct alloc_scenario k_alloc_lives[] = {
     {"open, tls",              ALLOC_NONE, true,  FAC_OK,            NULL, run_open_tls},
 #endif
 #ifdef FAC_HAS_HTTP
-    {"open, http",             ALLOC_NONE, true,  FAC_OK,            NULL, run_open_http},
+    {"open, http",             ALLOC_NONE | ALLOC_EVERY_NUMBER, true, FAC_OK, NULL, run_open_http},
 #endif
     {"open, no such db",       ALLOC_NONE, true,  FAC_E_CONFIG,      NULL, run_open_no_such_db},
     {"open, nobody there",     ALLOC_NONE, true,  FAC_E_UNAVAILABLE, NULL, run_open_dead},

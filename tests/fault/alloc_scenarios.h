@@ -41,6 +41,8 @@ enum alloc_state {
     ALLOC_KILLED = 4, /* its connections were ended by the server: servers only */
     ALLOC_STORE = 16, /* as none, in memory only */
     ALLOC_NONE = 8,   /* there is none: the scenario opens what it needs, and closes it */
+
+    ALLOC_EVERY_NUMBER = 32, /* no state: many allocations have few places, so each one fails */
 };
 
 struct alloc_scenario {

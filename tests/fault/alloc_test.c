@@ -227,6 +227,10 @@ static void run_each_place(struct torture *torture, struct use *use)
             run(torture, use, (struct failure){.place = places[n], .and_on = true});
         }
     }
+    for (size_t n = 1;
+         (use->scenario->states & ALLOC_EVERY_NUMBER) != 0 && n <= use->n_allocations; n++) {
+        run(torture, use, (struct failure){.n = n});
+    }
 }
 
 static void test_alloc__fails_at_every_place(void **state)

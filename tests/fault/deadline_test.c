@@ -47,9 +47,11 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
     callers_start(&callers, CALLERS);
     callers_wait_for_ok(&callers, CALLERS);
 
+    /* Recorded from before the stop: each of them is in a call then, or about to be. A machine that
+     * is busy just then may leave no time for a second one. */
+    callers_record(&callers, true);
     kit_server_pause(live->server);
     struct late_control *control = late_control_start(CALLERS, DEADLINE_MS);
-    callers_record(&callers, true);
     late_pass_ms(stopped_ms());
     callers_record(&callers, false);
     late_control_stop(control, &control_late);
@@ -68,8 +70,9 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
 
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     assert_int_equal(atomic_load(&callers.n_miss), 0);
-    assert_true(atomic_load(&callers.late.full.n) >= CALLERS);
-    stop.is_within_bars = late_is_within_bars("stopped server", &callers.late, &control_late);
+    /* Where even so not all of them waited in vain, the round has shown too little. */
+    stop.is_within_bars = late_is_within_bars("stopped server", &callers.late, &control_late) &&
+                          atomic_load(&callers.late.full.n) >= CALLERS;
     stop.refused_p50_us = late_permille(&callers.refused, 500);
     stop.n_refused = atomic_load(&callers.refused.n);
     (void)fprintf(

@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum {
     CONTROL_CAP = 1 << 16,
+    PULSES_MAX = 16,
+    PULSE_US = 1000,
     P999_SLACK_US = 5000,
     STEADY_SLACK_US = 5000,
     MAX_SLACK_US = 10000,
@@ -66,6 +69,13 @@ void late_clear(struct late *late)
     atomic_store(&late->max_us, 0);
 }
 
+static void raise_to(atomic_int *max, int value)
+{
+    int now = atomic_load(max);
+    while (value > now && !atomic_compare_exchange_weak(max, &now, value)) {
+    }
+}
+
 void late_add(struct late *late, int64_t us)
 {
     int value = us > INT32_MAX ? INT32_MAX : (int)us;
@@ -73,9 +83,7 @@ void late_add(struct late *late, int64_t us)
     if (i < late->cap) {
         atomic_store_explicit(&late->us[i], value, memory_order_relaxed);
     }
-    int max = atomic_load(&late->max_us);
-    while (value > max && !atomic_compare_exchange_weak(&late->max_us, &max, value)) {
-    }
+    raise_to(&late->max_us, value);
 }
 
 static int compare(const void *a, const void *b)
@@ -142,6 +150,7 @@ void lateness_init(struct lateness *lateness, size_t cap)
 {
     late_init(&lateness->full, cap);
     late_init(&lateness->own, cap);
+    atomic_store(&lateness->pulse_us, 0);
 }
 
 void lateness_fini(struct lateness *lateness)
@@ -154,6 +163,7 @@ void lateness_clear(struct lateness *lateness)
 {
     late_clear(&lateness->full);
     late_clear(&lateness->own);
+    atomic_store(&lateness->pulse_us, 0);
 }
 
 void lateness_add(struct lateness *lateness, int64_t us, int64_t queued_us)
@@ -174,6 +184,7 @@ void lateness_add_all(struct lateness *lateness, const struct lateness *other)
 {
     add_all(&lateness->full, &other->full);
     add_all(&lateness->own, &other->own);
+    raise_to(&lateness->pulse_us, atomic_load(&other->pulse_us));
 }
 
 /* --- The machine ---------------------------------------------------------------------------- */
@@ -185,6 +196,8 @@ struct late_control {
     uint32_t wait_ms;
     struct lateness late;
     struct kit_threads *threads;
+    cpu_set_t processors;
+    struct kit_threads *pulses;
 };
 
 static void wait_in_vain(size_t index, void *context)
@@ -205,6 +218,36 @@ static void wait_in_vain(size_t index, void *context)
     }
 }
 
+/* On the index-th processor of those that this process may use. */
+static void wake_every_ms(size_t index, void *context)
+{
+    struct late_control *control = context;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t cpu = 0, n = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &control->processors) && n++ == index) {
+            CPU_SET(cpu, &one);
+        }
+    }
+    (void)sched_setaffinity(0, sizeof(one), &one); /* else it is where it is put */
+    while (!atomic_load(&control->must_stop)) {
+        int64_t until_us = late_now_us() + PULSE_US;
+        struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        raise_to(&control->late.pulse_us, (int)(late_now_us() - until_us));
+    }
+}
+
+static size_t count_processors(struct late_control *control)
+{
+    CPU_ZERO(&control->processors);
+    if (sched_getaffinity(0, sizeof(control->processors), &control->processors) != 0) {
+        return 1;
+    }
+    size_t n = (size_t)CPU_COUNT(&control->processors);
+    return n < PULSES_MAX ? n : PULSES_MAX;
+}
+
 struct late_control *late_control_start(size_t n, uint32_t wait_ms)
 {
     struct late_control *control = calloc(1, sizeof(*control));
@@ -216,18 +259,22 @@ struct late_control *late_control_start(size_t n, uint32_t wait_ms)
     control->wait_ms = wait_ms;
     lateness_init(&control->late, CONTROL_CAP);
     control->threads = kit_threads_start(n, wait_in_vain, control);
+    control->pulses = kit_threads_start(count_processors(control), wake_every_ms, control);
     return control;
 }
 
 int64_t late_control_max_us(const struct late_control *control)
 {
-    return late_max(&control->late.full);
+    int64_t pulse_us = atomic_load(&control->late.pulse_us);
+    int64_t max_us = late_max(&control->late.full);
+    return pulse_us > max_us ? pulse_us : max_us;
 }
 
 void late_control_stop(struct late_control *control, struct lateness *out)
 {
     atomic_store(&control->must_stop, true);
     kit_threads_join(control->threads);
+    kit_threads_join(control->pulses);
     lateness_add_all(out, &control->late);
     lateness_fini(&control->late);
     (void)pthread_cond_destroy(&control->never);
@@ -244,7 +291,7 @@ struct verdict {
 };
 
 static struct verdict judge(const char *what, const char *how, struct late *calls,
-                            struct late *control)
+                            struct late *control, int64_t pulse_us)
 {
     int64_t p999_us = late_permille(calls, 999);
     int64_t control_p999_us = late_permille(control, 999);
@@ -252,15 +299,17 @@ static struct verdict judge(const char *what, const char *how, struct late *call
     int64_t control_max_us = late_max(control);
     (void)fprintf(stderr,
                   "%s, %s: %zu calls that ran out of time, late by p50 %lld us, p99.9 %lld us, "
-                  "max %lld us; control p50 %lld us, p99.9 %lld us, max %lld us\n",
+                  "max %lld us; control p50 %lld us, p99.9 %lld us, max %lld us, processors "
+                  "%lld us\n",
                   what, how, atomic_load(&calls->n), (long long)late_permille(calls, 500),
                   (long long)p999_us, (long long)max_us, (long long)late_permille(control, 500),
-                  (long long)control_p999_us, (long long)control_max_us);
+                  (long long)control_p999_us, (long long)control_max_us, (long long)pulse_us);
     int64_t hard_us = late_is_sanitized() ? SANITIZED_SLACK_US : HARD_SLACK_US;
+    hard_us += control_max_us > pulse_us ? control_max_us : pulse_us;
     return (struct verdict){
         .is_steady = late_permille(calls, 990) <= late_permille(control, 990) + STEADY_SLACK_US,
-        .is_bearable = max_us <= control_max_us + hard_us,
-        .is_good = late_is_sanitized() ? max_us <= control_max_us + hard_us
+        .is_bearable = max_us <= hard_us,
+        .is_good = late_is_sanitized() ? max_us <= hard_us
                                        : p999_us <= control_p999_us + P999_SLACK_US &&
                                              max_us <= control_max_us + MAX_SLACK_US,
     };
@@ -268,8 +317,9 @@ static struct verdict judge(const char *what, const char *how, struct late *call
 
 bool late_is_within_bars(const char *what, struct lateness *calls, struct lateness *control)
 {
-    struct verdict full = judge(what, "in full", &calls->full, &control->full);
-    struct verdict own = judge(what, "own", &calls->own, &control->own);
+    int64_t pulse_us = atomic_load(&control->pulse_us);
+    struct verdict full = judge(what, "in full", &calls->full, &control->full, pulse_us);
+    struct verdict own = judge(what, "own", &calls->own, &control->own, pulse_us);
     bool is_crowded = late_permille(&control->full, 999) > CROWDED_US;
     assert_true(is_crowded || full.is_bearable || own.is_bearable);
     return own.is_good || (is_crowded ? own.is_steady : full.is_good);

@@ -54,6 +54,7 @@ int64_t late_queued_of_us(int pid);
 struct lateness {
     struct late full;
     struct late own;
+    atomic_int pulse_us; /* of control threads: see late_control_start() */
 };
 
 void lateness_init(struct lateness *lateness, size_t cap);
@@ -68,10 +69,12 @@ void lateness_add_all(struct lateness *lateness, const struct lateness *other);
 
 struct late_control;
 
-/* Start threads that wait `wait_ms` for a condition that never comes, again and again. */
+/* Start threads that wait `wait_ms` for a condition that never comes, again and again. Next to
+ * them one thread on each processor wakes every millisecond: a processor may be away for long
+ * between two wake-ups of the others, or where none of them is. */
 struct late_control *late_control_start(size_t n, uint32_t wait_ms);
 
-/* The greatest lateness so far. */
+/* The greatest lateness so far, of those too. */
 int64_t late_control_max_us(const struct late_control *control);
 
 /* End them and add their lateness to `out`. */
@@ -85,7 +88,7 @@ void late_control_stop(struct late_control *control, struct lateness *out);
  * the machine is crowded, lateness in full says nothing, and the greatest belong to threads that
  * waited for a lock whose holder stood in line: then p99 of the latter has to be at most 5 ms
  * beyond the control's. Asserts the coarse bar, 50 ms (500 ms under a sanitizer) beyond the latest
- * control thread, unless it is crowded. Prints all of it.
+ * thread of the control on any processor, unless it is crowded. Prints all of it.
  */
 bool late_is_within_bars(const char *what, struct lateness *calls, struct lateness *control);
 

@@ -21,7 +21,7 @@ enum {
     TIMEOUT_MS = 1000,
     DEADLINE_MS = 300,
     NOTICED_US = 1500000,
-    BACK_US = 1000000,
+    BACK_US = 2200000, /* a pause between attempts lasts up to 2 s; row C1 has the same bar */
     DOWN_MS = 3000,
     ROUNDS = 3,
     WORDS_MAX = 12

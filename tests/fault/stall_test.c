@@ -34,6 +34,7 @@ enum {
     FILLERS = 16,
     FILL_BYTES = 15000, /* with its frame less than what travels alone */
     FILL_DEADLINE_MS = 5,
+    FILL_CALLS = 5000,       /* 75 MB: more than any kernel takes for a peer that never reads */
     FILL_TIMEOUT_MS = 60000, /* the connection is not given up meanwhile */
     REFUSALS = 2000,
     GATHERED_BYTES =
@@ -272,7 +273,7 @@ static void fill(size_t index, void *context)
     static const char k_value[FILL_BYTES];
     fac_call call = fac_call_within(FILL_DEADLINE_MS);
     while (atomic_load(&fillers->busy.n) < kit_scaled(REFUSALS) &&
-           atomic_fetch_add(&fillers->n_calls, 1U) < 3 * kit_scaled(REFUSALS)) {
+           atomic_fetch_add(&fillers->n_calls, 1U) < FILL_CALLS + 2 * kit_scaled(REFUSALS)) {
         int64_t began_us = late_now_us();
         int64_t queued_us = late_queued_us();
         fac_status st = fac_cache_set(fillers->cache, fac_str("k"),

@@ -68,6 +68,15 @@ static size_t size_of(const unsigned char *raw)
     return bytes;
 }
 
+static void look_for_watched(struct kit_memory *memory, const unsigned char *raw)
+{
+    const char *watched = memory->watched;
+    if (watched != NULL &&
+        memmem(raw + HEADER_BYTES, size_of(raw), watched, strlen(watched)) != NULL) {
+        (void)atomic_fetch_add(&memory->n_watched_freed, 1U);
+    }
+}
+
 static void *reallocate(void *context, void *block, size_t bytes)
 {
     struct kit_memory *memory = context;
@@ -76,6 +85,7 @@ static void *reallocate(void *context, void *block, size_t bytes)
     }
     unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
     size_t before = size_of(raw);
+    look_for_watched(memory, raw); /* it may move */
     unsigned char *moved = realloc(raw, bytes + HEADER_BYTES);
     if (moved == NULL) {
         return NULL;
@@ -89,6 +99,7 @@ static void *reallocate(void *context, void *block, size_t bytes)
 static void release(void *context, void *block)
 {
     unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
+    look_for_watched(context, raw);
     uncount(context, size_of(raw));
     free(raw);
 }

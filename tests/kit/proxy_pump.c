@@ -229,6 +229,9 @@ static bool take_in(struct proxy_conn *conn, enum kit_direction direction, uint6
         size_t room = most - (size_t)(flow->n_in - flow->n_out);
         size_t ask = room < sizeof(proxy->read_buf) ? room : sizeof(proxy->read_buf);
         ssize_t got = recv(from->fd, proxy->read_buf, ask, 0);
+        if (flow->faults.delay_ns + flow->faults.jitter_ns > 0) {
+            now_ns = proxy_now_ns(); /* they may have been sent since this round began */
+        }
         if (got > 0) {
             proxy->counts.bytes_in[direction] += (uint64_t)got;
             if (proxy->options.is_opaque || conn->is_draining) {

@@ -3,8 +3,9 @@
  *
  * Readiness is asked on the Unix socket in the private directory, so no other test's server can
  * answer. A server binds its port before it makes that socket, so both are there. The port is
- * chosen below the range that the kernel gives to outgoing connections: between a kill and the
- * restart nobody else can be given it by chance. */
+ * chosen below the range that the kernel gives to outgoing connections, and a socket of this
+ * process holds it until the server is stopped: between a kill and the restart nobody else can be
+ * given it by chance. */
 #include "kit/server.h"
 
 #include "kit/certs.h"
@@ -45,7 +46,8 @@ struct kit_server {
     char log_path[PATH_BYTES];
     char **config; /* copies of the options' lines */
     uint16_t port;
-    pid_t pid; /* 0: not running */
+    int port_fd; /* bound to it and not listening: nobody else is given the port meanwhile */
+    pid_t pid;   /* 0: not running */
     struct kit_server *next;
 };
 
@@ -117,31 +119,24 @@ static int bind_loopback(uint16_t port, bool is_v6)
     return fd;
 }
 
-static uint16_t choose_port(bool is_v6)
+/* A port by chance that nobody has, bound until it is closed. */
+static int hold_port(bool is_v6, uint16_t *out_port)
 {
-    for (;;) {
+    int fd = -1;
+    while (fd < 0) {
         uint32_t number = 0;
         if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
             abort();
         }
-        uint16_t port = (uint16_t)(PORT_FIRST + number % PORT_COUNT);
-        int fd = bind_loopback(port, is_v6);
-        if (fd >= 0) {
-            (void)close(fd);
-            return port;
-        }
+        *out_port = (uint16_t)(PORT_FIRST + number % PORT_COUNT);
+        fd = bind_loopback(*out_port, is_v6);
     }
+    return fd;
 }
 
 int kit_port_without_listener(uint16_t *out_port)
 {
-    uint16_t port = choose_port(false);
-    int holder = bind_loopback(port, false);
-    if (holder < 0) {
-        fail_msg("port %u was taken in between", (unsigned)port);
-    }
-    *out_port = port;
-    return holder;
+    return hold_port(false, out_port);
 }
 
 void kit_port_give_back(int holder)
@@ -336,6 +331,7 @@ struct kit_server *kit_server_start(const struct kit_server_options *options)
         abort();
     }
     server->options = *options;
+    server->port_fd = -1;
     require_program(server);
     make_dir(server);
     copy_config(server, options->config);
@@ -343,12 +339,17 @@ struct kit_server *kit_server_start(const struct kit_server_options *options)
     all_servers = server;
     bool is_v6 = options->bind != NULL && strchr(options->bind, ':') != NULL;
     for (int i = 0; i < PORT_TRIES; i++) {
-        server->port = choose_port(is_v6);
+        server->port_fd = hold_port(is_v6, &server->port);
+        /* Not before, so that two cannot hold the same; now the server can bind, too. */
+        int on = 1;
+        (void)setsockopt(server->port_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         write_config(server);
         spawn(server);
         if (wait_until_ready(server)) {
             return server;
         }
+        (void)close(server->port_fd);
+        server->port_fd = -1;
     }
     print_log(server);
     fail_msg("%s does not start", server->program);
@@ -368,6 +369,7 @@ void kit_server_stop(struct kit_server *server)
         *link = server->next;
     }
     end_process(server, true);
+    (void)close(server->port_fd);
     kit_workdir_remove(&server->dir);
     for (char **line = server->config; line != NULL && *line != NULL; line++) {
         free(*line);

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,16 +121,22 @@ static long stalling_ctrl(BIO *bio, int command, long number, void *pointer)
     return BIO_ctrl(BIO_next(bio), command, number, pointer);
 }
 
+static BIO_METHOD *stalling_method;
+
+static void make_stalling_method(void)
+{
+    stalling_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "stall");
+    (void)BIO_meth_set_write(stalling_method, stalling_write);
+    (void)BIO_meth_set_read(stalling_method, stalling_read);
+    (void)BIO_meth_set_ctrl(stalling_method, stalling_ctrl);
+}
+
+/* Visits have a thread each, and the first two may come at once. */
 static BIO *stalling_bio(int fd, size_t *left)
 {
-    static BIO_METHOD *method;
-    if (method == NULL) {
-        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "stall");
-        (void)BIO_meth_set_write(method, stalling_write);
-        (void)BIO_meth_set_read(method, stalling_read);
-        (void)BIO_meth_set_ctrl(method, stalling_ctrl);
-    }
-    BIO *filter = BIO_new(method);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_stalling_method);
+    BIO *filter = BIO_new(stalling_method);
     BIO_set_data(filter, left);
     BIO_set_init(filter, 1);
     return BIO_push(filter, BIO_new_socket(fd, BIO_NOCLOSE));
@@ -236,6 +243,11 @@ static void *run_visit(void *context)
 static void *run_acceptor(void *context)
 {
     struct kit_tlsfront *front = context;
+    /* OpenSSL writes without MSG_NOSIGNAL, and a client may have left. The visits inherit it. */
+    sigset_t pipe;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while (wait_readable(front, front->listener)) {
         int fd = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC);
         struct visit *visit = malloc(sizeof(*visit));

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 
-# Below the range that the kernel gives to outgoing connections: between a kill and the restart
-# nobody else is given the port by chance.
+# Below the range that the kernel gives to outgoing connections, and held by a socket of this
+# process: between a kill and the restart nobody else is given the port by chance.
 PORT_FIRST, PORT_COUNT, PORT_TRIES = 12000, 20000, 20
 
 
@@ -29,9 +29,21 @@ class Server:
         numbers = random.SystemRandom()
         for _ in range(PORT_TRIES):
             self.port = PORT_FIRST + numbers.randrange(PORT_COUNT)
-            if self._try_start():
+            if self._hold_port() and self._try_start():
                 return
+            self._holder.close()
         raise AssertionError(f"{kind}-server would not start; see {self.folder}")
+
+    def _hold_port(self):
+        self._holder = socket.socket()
+        try:
+            self._holder.bind(("127.0.0.1", self.port))
+        except OSError:
+            self._holder.close()
+            return False
+        # Not before, so that two cannot hold the same; now the server can bind, too.
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return True
 
     def _try_start(self):
         # Readiness is read from its log, which is a pipe; afterwards nobody needs the log.
@@ -74,6 +86,7 @@ class Server:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._holder.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ask(self, *words):

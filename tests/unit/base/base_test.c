@@ -77,6 +77,29 @@ static void test_buf__keeps_order_while_growing(void **state)
     kit_memory_assert_empty(&memory);
 }
 
+static void test_buf__leaves_no_secret_behind(void **state)
+{
+    (void)state;
+    static const char k_secret[] = "a-rare-pass-word";
+    struct kit_memory memory;
+    kit_memory_init(&memory);
+    memory.watched = k_secret;
+    struct faci_buf buf;
+    faci_buf_init(&buf, &memory.hook);
+    buf.is_secret = true;
+    for (size_t times = 1; times <= 2; times++) {
+        assert_true(faci_buf_reserve(&buf, sizeof(k_secret)));
+        memcpy(buf.data + buf.end, k_secret, sizeof(k_secret));
+        buf.end += sizeof(k_secret);
+        assert_true(faci_buf_reserve(&buf, buf.cap)); /* it moves */
+    }
+    assert_int_equal(faci_buf_len(&buf), 2 * sizeof(k_secret));
+    assert_memory_equal(buf.data + sizeof(k_secret), k_secret, sizeof(k_secret));
+    faci_buf_fini(&buf);
+    assert_int_equal(atomic_load(&memory.n_watched_freed), 0);
+    kit_memory_assert_empty(&memory);
+}
+
 static void test_value__outlives_its_allocator_struct(void **state)
 {
     (void)state;
@@ -148,6 +171,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_number__parses_what_servers_write),
     KIT_TEST(test_number__formats_and_parses_back),
     KIT_TEST(test_buf__keeps_order_while_growing),
+    KIT_TEST(test_buf__leaves_no_secret_behind),
     KIT_TEST(test_value__outlives_its_allocator_struct),
     KIT_TEST(test_mem__undumped_until_it_is_given_back),
     KIT_TEST(test_error__cuts_and_cleans_the_message),

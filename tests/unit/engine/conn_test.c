@@ -2,6 +2,8 @@
 /* A connection's beginning, its idle time and its end. */
 #include "rig.h"
 
+#include "base/random.h"
+
 #include "kit/server.h"
 
 #include <errno.h>
@@ -177,6 +179,41 @@ static void test_conn__password_does_not_stay_in_its_memory(void **state)
     rig_end(&rig);
 }
 
+/* A server that says much may say the password, too; here in a push as long as the buffer. */
+static void test_conn__password_does_not_stay_where_the_buffer_was(void **state)
+{
+    (void)state;
+    static const char k_push[] = ">1\r\n$99999\r\na-rare-pass-word";
+    struct rig rig;
+    rig_begin_fn(&rig, rig_echo, NULL);
+    struct faci_conn *conn = rig_connect(&rig);
+    rig.memory.watched = "a-rare-pass-word";
+    size_t cap = conn->rx_cap;
+    memset(conn->rx, '.', cap);
+    memcpy(conn->rx, k_push, strlen(k_push));
+    faci_intake(conn, (ssize_t)cap);
+    assert_true(conn->rx_cap > cap);
+    assert_false(faci_conn_is_poisoned(conn));
+    assert_int_equal(atomic_load(&rig.memory.n_watched_freed), 0);
+    faci_conn_free(conn);
+    rig_end(&rig);
+}
+
+/* Who knows one connection's check commands could otherwise answer another's. */
+static void test_conn__nonces_of_two_have_nothing_in_common(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_begin_fn(&rig, rig_echo, NULL);
+    struct faci_conn *a = faci_conn_new(&rig.config, NULL);
+    struct faci_conn *b = faci_conn_new(&rig.config, NULL);
+    assert_true(a != NULL && b != NULL);
+    assert_true(faci_random_next(&a->nonce) != faci_random_next(&b->nonce));
+    faci_conn_free(a);
+    faci_conn_free(b);
+    rig_end(&rig);
+}
+
 static void test_conn__without_memory(void **state)
 {
     (void)state;
@@ -209,6 +246,8 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_conn__that_cannot_be_made_names_the_endpoint),
     KIT_TEST(test_conn__handshake_replies_are_checked),
     KIT_TEST(test_conn__password_does_not_stay_in_its_memory),
+    KIT_TEST(test_conn__password_does_not_stay_where_the_buffer_was),
+    KIT_TEST(test_conn__nonces_of_two_have_nothing_in_common),
     KIT_TEST(test_conn__without_memory),
 };
 

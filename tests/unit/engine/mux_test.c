@@ -27,8 +27,9 @@ static void gather_six(uint32_t n_callers, uint64_t sent_meanwhile, uint64_t n_s
         crew_start(&calls[i]);
         KIT_WAIT_FOR(CREW_LONG_MS, crew_appended(&crew) == seq);
         KIT_WAIT_FOR(CREW_LONG_MS, kit_stub_commands(crew.stub, "GET") >= 1);
+        /* While somebody sends, others gather, and go along with his next send. */
+        KIT_WAIT_FOR(CREW_LONG_MS, !crew_is_sending(&crew));
     }
-    KIT_WAIT_FOR(CREW_LONG_MS, !crew_is_sending(&crew));
     assert_int_equal(atomic_load(&crew.tally.batched) - batched, sent_meanwhile);
     kit_gate_open(&crew.gates[0]);
     for (size_t i = 0; i < KIT_COUNT(calls); i++) {
@@ -197,6 +198,7 @@ static void late_case(bool is_leader, bool is_near)
     struct crew_call *other = is_leader ? &second : &first;
     hasty->within_ms = CREW_SHORT_MS;
     crew_start(&first);
+    KIT_WAIT_FOR(CREW_LONG_MS, !crew_is_sending(&crew)); /* so that the second sends its own */
     crew_start(&second);
     crew_join(hasty);
     assert_status(hasty->st, FAC_E_TIMEOUT, &hasty->err);

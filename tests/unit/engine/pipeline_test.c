@@ -48,6 +48,32 @@ static void test_pipeline__pipelines_in_order(void **state)
     rig_end(&rig);
 }
 
+/* Nobody sleeps on a connection that is one caller's own: waking is a system call in vain. */
+static void test_pipeline__replies_wake_nobody(void **state)
+{
+    (void)state;
+    static const struct kit_step k_script[] = {
+        {KIT_EXPECT, "GET", NULL}, {KIT_SAY, "$1\r\na\r\n", NULL}, {KIT_END, NULL, NULL}};
+    static const char k_rest[] = "$1\r\nb\r\n";
+    struct rig rig;
+    rig_begin_script(&rig, k_script);
+    struct faci_conn *conn = rig_connect(&rig);
+    conn->is_exclusive = true;
+    struct rig_text texts[] = {rig_text(), rig_text()};
+    struct faci_slot *first = rig_submit(conn, &k_faci_get, "1", &texts[0].sink);
+    struct faci_slot *second = rig_submit(conn, &k_faci_get, "2", &texts[1].sink);
+    fac_error err;
+    assert_status(faci_pipeline_wait(conn, first, rig_soon(), &err), FAC_OK, &err);
+    memcpy(conn->rx, k_rest, strlen(k_rest)); /* as if it came now */
+    faci_intake(conn, (ssize_t)strlen(k_rest));
+    assert_int_equal(second->state, FACI_SLOT_DONE);
+    assert_int_equal(conn->wakes.n, 0);
+    faci_pipeline_release(conn, first);
+    faci_pipeline_release(conn, second);
+    faci_conn_free(conn);
+    rig_end(&rig);
+}
+
 static void test_pipeline__errors_take_their_place_in_the_order(void **state)
 {
     (void)state;
@@ -243,6 +269,7 @@ static void test_pipeline__statuses_and_errors_are_cut_to_fit(void **state)
 
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_pipeline__pipelines_in_order),
+    KIT_TEST(test_pipeline__replies_wake_nobody),
     KIT_TEST(test_pipeline__errors_take_their_place_in_the_order),
     KIT_TEST(test_pipeline__a_reply_of_the_wrong_type_poisons),
     KIT_TEST(test_pipeline__the_first_cause_of_death_stays),
