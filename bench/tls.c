@@ -12,8 +12,6 @@
 #include <kit/certs.h>
 #include <kit/server.h>
 
-static const char k_group[] = "tls";
-
 /* --- hiredis ---------------------------------------------------------------------------------- */
 
 static void *s_hiredis_context; /* what its connections share, while the group runs */
@@ -87,7 +85,7 @@ static bool run_cell(const struct bench_plan *plan, const struct bench_endpoint 
                      struct bench_report *report)
 {
     struct bench_cell cell = {
-        .group = k_group,
+        .group = "tls",
         .ours = is_noise ? &k_hiredis_tls_get : &k_ours_get_into,
         .base = &k_hiredis_tls_get,
         .n_threads = n_threads,

@@ -27,7 +27,7 @@ enum {
     FACI_FIRST_BUCKETS = 1 << FACI_FIRST_BUCKETS_LOG2, /* what a first segment has */
     FACI_OCTAVE_SEGMENTS = 8, /* segments between one power of two and the next */
     FACI_OCTAVES_AT = FACI_FIRST_BUCKETS_LOG2 + 3, /* log2 of both, multiplied */
-    FACI_SEGMENTS = 128,      /* for 2^22 buckets, which all numbers of a shard do not fill */
+    FACI_SEGMENTS = 128, /* for 2^22 buckets, which all numbers of a shard do not fill */
 };
 
 /* The end of a chain. No record's number is as high. */
@@ -70,7 +70,8 @@ static inline bool faci_link_fits(uint32_t link, uint16_t tag)
     return link >> 24 == (tag & 0x3fU);
 }
 
-static inline struct faci_record *faci_slot_record(const struct faci_bucket *bucket, unsigned slot)
+static inline struct faci_record *faci_slot_record(const struct faci_bucket *bucket,
+                                                   unsigned slot)
 {
     return faci_place_read(bucket->places + (size_t)slot * FACI_PLACE_BYTES);
 }
@@ -133,7 +134,8 @@ static inline struct faci_bucket_place faci_bucket_place(uint32_t bucket)
 
 static inline struct faci_bucket *faci_first_bucket(void *segment)
 {
-    uintptr_t at = ((uintptr_t)segment + FACI_LINE_BYTES - 1) / FACI_LINE_BYTES * FACI_LINE_BYTES;
+    uintptr_t at = ((uintptr_t)segment + FACI_LINE_BYTES - 1) / FACI_LINE_BYTES *
+                   FACI_LINE_BYTES;
     return (struct faci_bucket *)at; /* NOLINT(performance-no-int-to-ptr): it is aligned */
 }
 

@@ -27,8 +27,7 @@ enum {
 
 void faci_pages_init(struct faci_pages *pages)
 {
-    *pages = (struct faci_pages){.limit = FACI_PAGE_LIMIT,
-                                 .next_due_ms = FACI_STORE_NO_EXPIRY};
+    *pages = (struct faci_pages){.limit = FACI_PAGE_LIMIT, .next_due_ms = FACI_STORE_NO_EXPIRY};
     for (int i = 0; i < FACI_N_QUEUES; i++) {
         pages->queues[i].newest = FACI_NO_PAGE;
         pages->queues[i].oldest = FACI_NO_PAGE;

@@ -53,7 +53,7 @@ struct faci_pages {
         *heap; /* numbers: n_pages in use, the first due on top; then those that are free */
     uint32_t n_slots;
     uint32_t n_pages;
-    uint32_t limit; /* of n_pages: FACI_PAGE_LIMIT, less in a test */
+    uint32_t limit;      /* of n_pages: FACI_PAGE_LIMIT, less in a test */
     int64_t next_due_ms; /* the least due_at_ms; FACI_STORE_NO_EXPIRY: nothing expires */
     struct faci_queue queues[FACI_N_QUEUES];
     uint64_t bytes; /* of the pages and of both arrays */
