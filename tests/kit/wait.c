@@ -35,7 +35,7 @@ void kit_nap(void)
 
 int64_t kit_margin_ms(void)
 {
-    return KIT_IS_SANITIZED ? 3000 : 500;
+    return KIT_IS_SANITIZED ? 3000 : 1000;
 }
 
 void kit_waited_in_vain(const char *condition, const char *file, int line)
