@@ -264,7 +264,9 @@ static bool hits(int n, double seconds)
     put_memory(shared, before);
     void *alone = k_ours.open(k_all_bytes);
     void *glib = k_glib.open(k_all_bytes);
-    if (alone == NULL || !fill(&k_ours, alone, N_ENTRIES) || !fill(&k_glib, glib, N_ENTRIES)) {
+    void *bare = k_bare.open(k_all_bytes);
+    if (alone == NULL || bare == NULL || !fill(&k_ours, alone, N_ENTRIES) ||
+        !fill(&k_glib, glib, N_ENTRIES) || !fill(&k_bare, bare, N_ENTRIES)) {
         return false;
     }
     struct run runs[] = {
@@ -273,8 +275,9 @@ static bool hits(int n, double seconds)
         {.name = "control", .side = &k_ours, .caches = {shared, alone}, .n_threads = 2},
         {.name = "glib, 1", .side = &k_glib, .caches = {glib}, .n_threads = 1},
         {.name = "glib, 2", .side = &k_glib, .caches = {glib, glib}, .n_threads = 2},
+        {.name = "bare", .side = &k_bare, .caches = {bare}, .n_threads = 1},
     };
-    const bool is_ok = run_all(runs, 5, n, seconds);
+    const bool is_ok = run_all(runs, sizeof(runs) / sizeof(*runs), n, seconds);
     if (is_ok) {
         put_row("hits of get_into, 1 thread", median(runs[0].rates, n) / 1e6, "M/s", 5, false);
         put_row("hits of get_into, 2 threads", median(runs[1].rates, n) / 1e6, "M/s", 0, false);
@@ -285,7 +288,11 @@ static bool hits(int n, double seconds)
         put_row("GLib, 2 threads", median(runs[4].rates, n) / 1e6, "M/s", 0, false);
         put_row("1 thread, against GLib", ratio_of(&runs[0], &runs[3], n), "times", 0, false);
         put_row("2 threads, against GLib", ratio_of(&runs[1], &runs[4], n), "times", 2, false);
+        put_row("a bare table without a lock, 1 thread", median(runs[5].rates, n) / 1e6, "M/s",
+                0, false);
+        put_row("1 thread, of the bare table", ratio_of(&runs[0], &runs[5], n), "", 0, false);
     }
+    k_bare.close(bare);
     k_ours.close(shared);
     k_ours.close(alone);
     k_glib.close(glib);

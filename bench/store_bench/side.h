@@ -28,6 +28,7 @@ struct side {
 
 extern const struct side k_ours;
 extern const struct side k_glib;      /* GHashTable and a GQueue as LRU list, under a GMutex */
+extern const struct side k_bare;      /* no cache: the machine's limit for one thread */
 extern const struct side k_memcached; /* a process of its own, through libmemcached */
 
 /* memcached.c: whether the program is installed. */
