@@ -33,11 +33,12 @@ enum {
 /* The end of a chain. No record's number is as high. */
 #define FACI_NO_LINK FACI_LINK_MASK
 
+/* In a segment it begins a line; a copy may stand anywhere. */
 struct faci_bucket {
-    _Alignas(FACI_LINE_BYTES) uint32_t link; /* FACI_NO_LINK: all are in slots */
+    uint32_t link; /* FACI_NO_LINK: all are in slots */
     uint32_t ghosts;
     uint16_t tags[FACI_SLOTS];
-    unsigned char places[FACI_SLOTS * FACI_PLACE_BYTES];
+    unsigned char places[FACI_LINE_BYTES - 8 - 2 * FACI_SLOTS]; /* FACI_PLACE_BYTES each */
 };
 _Static_assert(sizeof(struct faci_bucket) == FACI_LINE_BYTES, "a lookup costs one line");
 
