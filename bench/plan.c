@@ -192,23 +192,32 @@ bool bench_group_many(const struct bench_plan *plan, struct bench_report *report
                       sizeof(k_large_cells) / sizeof(k_large_cells[0]), report);
 }
 
+/* What the threads do, on both sides. */
+struct thread_calls {
+    const char *name;
+    const struct bench_driver *ours;
+    const struct bench_driver *base;
+    bool is_limit; /* none of ours: only beside rows with a bar, and without one */
+};
+
 static bool run_rows(const struct bench_plan *plan, const struct bench_endpoint *endpoint,
-                     bool is_set, struct bench_report *report)
+                     const struct thread_calls *calls, struct bench_report *report)
 {
     for (size_t i = 0; i < sizeof(k_thread_rows) / sizeof(k_thread_rows[0]); i++) {
         struct bench_cell cell = {
             .group = k_threads,
-            .ours = is_set ? &k_ours_set : &k_ours_get_into,
-            .base = is_set ? &k_hiredis_set : &k_hiredis_get,
+            .ours = calls->ours,
+            .base = calls->base,
             .n_threads = k_thread_rows[i].n_threads,
-            .max_connections = k_thread_rows[i].max_connections,
+            .max_connections = calls->is_limit ? 0 : k_thread_rows[i].max_connections,
             .value_bytes = BENCH_SMALL_BYTES,
-            .bar = k_thread_rows[i].bar,
+            .bar = calls->is_limit ? 0 : k_thread_rows[i].bar,
             .method = plan->method,
         };
-        (void)snprintf(cell.name, sizeof(cell.name), "%s %u", is_set ? "set" : "get",
-                       cell.n_threads);
-        if (!bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
+        (void)snprintf(cell.name, sizeof(cell.name), "%s %u", calls->name, cell.n_threads);
+        bool is_wanted = !calls->is_limit || k_thread_rows[i].bar > 0;
+        if (is_wanted &&
+            !bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
             return false;
         }
     }
@@ -230,36 +239,19 @@ static bool run_noise(const struct bench_plan *plan, const char *group, uint32_t
     return bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report);
 }
 
-/* What no client that shares connections and lets callers sleep can exceed by much. */
-static bool run_limits(const struct bench_plan *plan, const struct bench_endpoint *endpoint,
-                       struct bench_report *report)
-{
-    for (size_t i = 0; i < sizeof(k_thread_rows) / sizeof(k_thread_rows[0]); i++) {
-        struct bench_cell cell = {
-            .group = k_threads,
-            .ours = &k_lockstep_get,
-            .base = &k_hiredis_get,
-            .n_threads = k_thread_rows[i].n_threads,
-            .value_bytes = BENCH_SMALL_BYTES,
-            .method = plan->method,
-        };
-        (void)snprintf(cell.name, sizeof(cell.name), "limit %u", cell.n_threads);
-        if (k_thread_rows[i].bar > 0 &&
-            !bench_cell_run(plan, &cell, endpoint, endpoint, bench_cell_compare, report)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool bench_group_threads(const struct bench_plan *plan, struct bench_report *report)
 {
+    static const struct thread_calls k_get = {"get", &k_ours_get_into, &k_hiredis_get, false};
+    static const struct thread_calls k_set = {"set", &k_ours_set, &k_hiredis_set, false};
+    /* What no client that shares connections and lets callers sleep can exceed by much. */
+    static const struct thread_calls k_limit = {"limit", &k_lockstep_get, &k_hiredis_get, true};
     for (uint32_t i = 0; i < bench_plan_n_servers(plan); i++) {
         const struct bench_endpoint *endpoint = &plan->servers[i].tcp;
         if (!run_noise(plan, k_threads, 8, endpoint, report) ||
             !run_noise(plan, k_threads, 64, endpoint, report) ||
-            !run_rows(plan, endpoint, false, report) ||
-            !run_rows(plan, endpoint, true, report) || !run_limits(plan, endpoint, report)) {
+            !run_rows(plan, endpoint, &k_get, report) ||
+            !run_rows(plan, endpoint, &k_set, report) ||
+            !run_rows(plan, endpoint, &k_limit, report)) {
             return false;
         }
     }
