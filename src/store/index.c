@@ -81,7 +81,7 @@ void faci_bucket_init(struct faci_bucket *bucket)
 void faci_bucket_add(struct faci_bucket *bucket, uint16_t tag, uint32_t number,
                      struct faci_record *record)
 {
-    unsigned slot = faci_slot_with_tag(bucket, 0, 0);
+    unsigned slot = faci_free_slot(bucket);
     if (slot < FACI_SLOTS) {
         faci_slot_set(bucket, slot, tag, record);
         faci_link_write(&record->next, number);

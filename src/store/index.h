@@ -84,11 +84,11 @@ static inline void faci_slot_set(struct faci_bucket *bucket, unsigned slot, uint
     faci_place_write(bucket->places + (size_t)slot * FACI_PLACE_BYTES, record);
 }
 
-/* The slot from `slot` on that has this tag; FACI_SLOTS: none. */
-static inline unsigned faci_slot_with_tag(const struct faci_bucket *bucket, unsigned slot,
-                                          uint16_t tag)
+/* FACI_SLOTS: none is free. */
+static inline unsigned faci_free_slot(const struct faci_bucket *bucket)
 {
-    while (slot < FACI_SLOTS && bucket->tags[slot] != tag) {
+    unsigned slot = 0;
+    while (slot < FACI_SLOTS && bucket->tags[slot] != 0) {
         slot++;
     }
     return slot;

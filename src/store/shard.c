@@ -243,12 +243,11 @@ void faci_shard_shrink_index_locked(struct faci_shard *shard)
 static void put_in_slot(struct faci_bucket *bucket, uint16_t tag, uint32_t number,
                         struct faci_record *record)
 {
-    unsigned slot = faci_slot_with_tag(bucket, 0, 0);
-    if (slot < FACI_SLOTS) {
+    if (faci_free_slot(bucket) < FACI_SLOTS) {
         faci_bucket_add(bucket, tag, number, record);
         return;
     }
-    slot = tag % FACI_SLOTS;
+    unsigned slot = tag % FACI_SLOTS;
     struct faci_record *other = faci_slot_record(bucket, slot);
     uint16_t other_tag = bucket->tags[slot];
     faci_slot_set(bucket, slot, 0, NULL);
