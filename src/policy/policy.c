@@ -6,29 +6,21 @@
 #include "base/error.h"
 #include "policy/limits.h"
 
-/* `settings` are the backend's, as far as they are known. */
-static inline fac_status begin(struct faci_backend *backend,
-                               const struct faci_settings *settings,
-                               const struct faci_call *call, struct faci_limits *out,
-                               fac_error *err)
+fac_status faci_policy_begin(struct faci_backend *backend, const struct faci_call *call,
+                             struct faci_limits *out, fac_error *err)
 {
     out->max_reply_bytes = call->max_reply_bytes > 0 ? call->max_reply_bytes
                                                      : FACI_REPLY_DEFAULT_BYTES;
     out->deadline_ns = FACI_NEVER_NS;
     if (backend->ops->can_wait) {
-        uint32_t ms = call->deadline_ms > 0 ? call->deadline_ms : settings->timeout_ms;
+        uint32_t ms = call->deadline_ms > 0 ? call->deadline_ms
+                                            : backend->ops->settings(backend)->timeout_ms;
         out->deadline_ns = faci_clock_after_ms(faci_clock_now_ns(), ms);
     }
     return backend->ops->prepare(backend, out->deadline_ns, err);
 }
 
-fac_status faci_policy_begin(struct faci_backend *backend, const struct faci_call *call,
-                             struct faci_limits *out, fac_error *err)
-{
-    return begin(backend, backend->ops->settings(backend), call, out, err);
-}
-
-static inline fac_status check_key(const struct faci_key *key, fac_error *err)
+fac_status faci_policy_check_key(const struct faci_key *key, fac_error *err)
 {
     if (key->name.len == 0) {
         return faci_fail(err, FAC_E_INVALID, 0, "the key is empty");
@@ -42,11 +34,6 @@ static inline fac_status check_key(const struct faci_key *key, fac_error *err)
                          key->name.len + key->prefix.len, (int)FACI_KEY_MAX_BYTES);
     }
     return FAC_OK;
-}
-
-fac_status faci_policy_check_key(const struct faci_key *key, fac_error *err)
-{
-    return check_key(key, err);
 }
 
 fac_status faci_policy_check_value(fac_bytes value, fac_error *err)
@@ -79,15 +66,14 @@ static fac_status begin_key(struct faci_backend *backend, fac_bytes name,
                             const struct faci_call *call, struct faci_key *key,
                             struct faci_limits *limits, fac_error *err)
 {
-    const struct faci_settings *settings = backend->ops->settings(backend);
-    *key = (struct faci_key){fac_str(settings->prefix), name};
-    fac_status st = check_key(key, err);
+    *key = (struct faci_key){fac_str(backend->ops->settings(backend)->prefix), name};
+    fac_status st = faci_policy_check_key(key, err);
     if (st == FAC_OK) {
-        st = begin(backend, settings, call, limits, err);
+        st = faci_policy_begin(backend, call, limits, err);
     }
     if (st == FAC_OK && backend->ops->can_wait) {
         key->prefix = fac_str(backend->ops->settings(backend)->prefix);
-        st = check_key(key, err);
+        st = faci_policy_check_key(key, err);
     }
     return st;
 }
