@@ -241,7 +241,7 @@ static void test_wait__returns_at_its_moment(void **state)
 /* --- fork ------------------------------------------------------------------------------------ */
 
 enum {
-    N_FORKS = 20,
+    N_FORKS = 100,
     N_BUSY = 4,
     N_PLACES = 64, /* more than the pthread room has, a cache line apart */
 };
@@ -315,7 +315,7 @@ static void test_wait__a_child_of_fork_sleeps_and_wakes(void **state)
     static struct busy busy;
     struct kit_threads *threads = kit_threads_start(N_BUSY, be_busy, &busy);
     int n_bad = 0;
-    for (int i = 0; i < N_FORKS && n_bad == 0; i++) {
+    for (size_t i = 0; i < kit_scaled(N_FORKS) && n_bad == 0; i++) {
         pid_t child = fork();
         if (child == 0) {
             (void)alarm(LIMIT_MS / 1000); /* one that hangs is one that fails */
