@@ -46,6 +46,15 @@ static void uncount(struct kit_memory *memory, size_t bytes)
     (void)atomic_fetch_sub(&memory->n_bytes, bytes);
 }
 
+/* Who looks for a text in all of a block looks at what was never written, too. */
+static void write_all(const struct kit_memory *memory, unsigned char *raw, size_t from,
+                      size_t to)
+{
+    if (memory->watched != NULL && from < to) {
+        memset(raw + HEADER_BYTES + from, 0, to - from);
+    }
+}
+
 static void *allocate(void *context, size_t bytes)
 {
     struct kit_memory *memory = context;
@@ -57,6 +66,7 @@ static void *allocate(void *context, size_t bytes)
         return NULL;
     }
     memcpy(raw, &bytes, sizeof(bytes));
+    write_all(memory, raw, 0, bytes);
     count(memory, bytes);
     return raw + HEADER_BYTES;
 }
@@ -91,6 +101,7 @@ static void *reallocate(void *context, void *block, size_t bytes)
         return NULL;
     }
     uncount(memory, before);
+    write_all(memory, moved, before, bytes);
     memcpy(moved, &bytes, sizeof(bytes));
     count(memory, bytes);
     return moved + HEADER_BYTES;

@@ -6,7 +6,7 @@ log=build/valgrind/$(printf '%s.' "${1##*/}" "${@:2}" | tr -c 'A-Za-z0-9_.\n' _)
 status=0
 leaks=definite,indirect
 # A child of fork() has lost the stacks of its parent's threads, and all that only they knew of.
-[[ $1 != *fork* ]] || leaks=none
+[[ "$*" != *fork* ]] || leaks=none
 timeout 60 valgrind --quiet --error-exitcode=99 --leak-check=full \
     --errors-for-leak-kinds="$leaks" --show-leak-kinds="$leaks" \
     --child-silent-after-fork=yes --fair-sched=yes \

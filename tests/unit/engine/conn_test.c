@@ -186,8 +186,8 @@ static void test_conn__password_does_not_stay_where_the_buffer_was(void **state)
     static const char k_push[] = ">1\r\n$99999\r\na-rare-pass-word";
     struct rig rig;
     rig_begin_fn(&rig, rig_echo, NULL);
-    struct faci_conn *conn = rig_connect(&rig);
     rig.memory.watched = "a-rare-pass-word";
+    struct faci_conn *conn = rig_connect(&rig);
     size_t cap = conn->rx_cap;
     memset(conn->rx, '.', cap);
     memcpy(conn->rx, k_push, strlen(k_push));

@@ -11,6 +11,7 @@
 
 enum {
     STACK_BYTES = 256 * 1024, /* the sanitizers' frames are large */
+    STACKS_APART = 4 << 20,   /* nearer ones are large frames to valgrind */
     CHOICES_MAX = 4096,
     EVENTS_MAX = 8192, /* a run with more of them does not end */
     NOBODY = SCHED_CALLERS_MAX,
@@ -319,7 +320,7 @@ static void make_caller(ucontext_t *context, unsigned char *stack)
 
 struct sched_result sched_explore(const struct sched_plan *plan)
 {
-    static unsigned char stacks[SCHED_CALLERS_MAX][STACK_BYTES];
+    static unsigned char stacks[SCHED_CALLERS_MAX][STACKS_APART]; /* hardly touched */
     struct sched_result result = {.n_runs = 0};
     g.plan = plan;
     g.failure[0] = '\0';

@@ -215,8 +215,10 @@ static bool lru_use(size_t *keys, size_t *n, size_t cap, size_t key)
         at = 0;
     }
     if (at < *n) {
-        memmove(&keys[at], &keys[at + 1], (*n - at - 1) * sizeof(*keys));
         (*n)--;
+        for (; at < *n; at++) {
+            keys[at] = keys[at + 1];
+        }
     }
     keys[(*n)++] = key;
     return is_hit;
