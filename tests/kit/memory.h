@@ -18,8 +18,8 @@ struct kit_memory {
     atomic_size_t fail_at; /* 1: the next call fails; 0: none does */
     atomic_bool fail_on;   /* with fail_at: every call from there on fails too */
     atomic_size_t n_failed;
-    const char *watched; /* a text that no block may hold when it is given back; set it
-                                      before the first of them is allocated */
+    /* A text that no block may hold when it is given back; to be set before the first is there. */
+    const char *watched;
     atomic_size_t n_watched_freed; /* blocks that did */
 };
 
