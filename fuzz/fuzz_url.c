@@ -37,9 +37,14 @@ static void check_accepted(const struct faci_url *url)
     must(url->db >= -1 && url->db <= 1000000, "the db's range");
     decode(url->username, 256);
     decode(url->password, 4096);
-    decode(url->path, 107);
-    must(url->scheme == FACI_URL_MEMORY || (url->host.len > 0) != (url->path.len > 0),
-         "a host or a path");
+    if (url->scheme == FACI_URL_HTTP) {
+        decode(url->path, FACI_URL_BASE_MAX_BYTES);
+        must(url->host.len > 0 && url->port > 0, "a host and a port");
+    } else {
+        decode(url->path, 107);
+        must(url->scheme == FACI_URL_MEMORY || (url->host.len > 0) != (url->path.len > 0),
+             "a host or a path");
+    }
     faci_url_redact(url, redacted, sizeof(redacted));
     must(strlen(redacted) < sizeof(redacted) - 1, "a redacted URL fits");
     const char *mask = strstr(redacted, "********@");

@@ -113,7 +113,8 @@ typedef struct fac_options {
      * redis://, valkey://, rediss:// and valkeys:// (the same over TLS), unix:// or memory://, as
      * `scheme://[[user]:password@]host[:port][/db]` and `unix:///path[?db=n]`; or
      * `https://host[:port][/base]`, with `api_key`, for a server behind a REST interface (http://
-     * on loopback only). NULL: inherit. Excludes `host` and `unix_socket`.
+     * on loopback only; the base is at most 200 bytes of what RFC 3986, 3.3 lets a path hold).
+     * NULL: inherit. Excludes `host` and `unix_socket`.
      */
     const char *url;
     /** Path, 1 to 107 bytes; NULL: inherit. Excludes `host` and `url`. */

@@ -307,6 +307,21 @@ static bool is_loopback(fac_bytes host)
            (inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
+/* RFC 3986, 3.3: a path of pchar and '/'. */
+static bool is_path(fac_bytes path)
+{
+    const unsigned char *at = path.data;
+    for (size_t i = 0; i < path.len; i++) {
+        unsigned char c = at[i];
+        bool is_alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                               (c >= '0' && c <= '9');
+        if (!is_alphanumeric && strchr("/%-._~!$&'()*+,;=:@", c) == NULL) {
+            return false;
+        }
+    }
+    return decoded_len(path) != SIZE_MAX;
+}
+
 static fac_status read_http(struct cursor *cursor, const char *where, struct faci_url *url,
                             fac_error *err)
 {
@@ -324,9 +339,12 @@ static fac_status read_http(struct cursor *cursor, const char *where, struct fac
         url->port = url->is_tls ? 443 : 80;
     }
     url->path = take_until(cursor, "?#");
-    if (memchr(url->path.data, '"', url->path.len) != NULL ||
-        decoded_len(url->path) == SIZE_MAX) {
-        return refuse(where, "the URL's path has a bad percent-encoding", err);
+    if (url->path.len > FACI_URL_BASE_MAX_BYTES) {
+        return refuse(where, "the URL's path is longer than 200 bytes", err);
+    }
+    if (!is_path(url->path)) {
+        return refuse(
+            where, "the URL's path has a byte or a percent-encoding that none may have", err);
     }
     const char *path = url->path.data;
     while (url->path.len > 0 && path[url->path.len - 1] == '/') {

@@ -62,7 +62,9 @@ struct faci_secret *faci_url_decode_secret(fac_bytes part);
 bool faci_host_is_valid(fac_bytes host);
 
 enum {
-    FACI_URL_REDACTED_BYTES = 512 /* scheme, mask, encoded path of 107 bytes or host, db */
+    FACI_URL_BASE_MAX_BYTES = 200, /* the path of an https:// URL, as it stands there */
+    /* Scheme, mask, and an encoded path of 107 bytes, or a host and a db or base. */
+    FACI_URL_REDACTED_BYTES = 512,
 };
 
 /* The URL with its userinfo masked, for people. */

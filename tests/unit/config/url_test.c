@@ -71,6 +71,10 @@ static void test_url__reads_every_part(void **state)
         {"unix:///s?", "2 - - - /s -1 -1", "unix:///s?"},
         {"unix://u:p@/s?db=0", "2 u p - /s -1 0", "unix://********@/s?db=0"},
         {"memory://", "3 - - - - -1 -1", "memory://"},
+        {"https://h", "4 - - h  443 -1", "https://h"},
+        {"HTTPS://[::1]:8443//", "4 - - ::1  8443 -1", "https://[::1]:8443//"},
+        {"https://h/a-1/b%20c(~)/", "4 - - h /a-1/b c(~) 443 -1", "https://h/a-1/b%20c(~)/"},
+        {"http://127.0.0.1", "4 - - 127.0.0.1  80 -1", "http://127.0.0.1"},
     };
     /* clang-format on */
     struct kit_memory memory;
@@ -129,6 +133,10 @@ static const struct {
     {"unix:///s?db=1&db=2", "db"}, {"unix:///s?db=1#", "junk"}, {"unix:///s#", "junk"},
     {"memory://h", "nothing behind"}, {"memory:///", "nothing behind"},
     {"memory://?", "nothing behind"}, {"memory:", "no scheme"},
+    {"https://", "host"}, {"https://h:0", "port"}, {"https://:p@h", "api_key"},
+    {"https://h?q", "query"}, {"https://h/b#f", "query"}, {"http://h", "this machine"},
+    {"https://h/%", "path"}, {"https://h/%00", "path"}, {"https://h/\xff", "path"},
+    {"https://h/\"", "path"}, {"https://h/a{b", "path"}, {"https://h/a\\b", "path"},
 };
 /* clang-format on */
 
@@ -160,6 +168,7 @@ static void test_url__survives_every_cut(void **state)
     static const char *const k_urls[] = {
         "redis://us%41er:pass%2Fword@[fe80::1]:6379/12?",
         "unix://user:p%20w@/run/redis%2fx.sock?db=12",
+        "https://[fe80::1]:8443/base%2fx/?",
     };
     struct kit_guard guard;
     kit_guard_init(&guard, 256);
@@ -188,6 +197,7 @@ static void test_url__keeps_every_limit(void **state)
         const char *after;
         size_t max;
     } k_cases[] = {
+        {"https://h/", "b", "", 199},     {"https://h", "/", "", 200},
         {"redis://", "h", "", 255},       {"unix:///", "%41", "", 106},
         {"redis://", "u", ":p@h", 256},   {"redis://:p@h", "h", ":1/2", 254},
         {"redis://", "%41", ":p@h", 256}, {"redis://:", "p", "@h", 4096 - 11},
