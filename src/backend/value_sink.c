@@ -132,14 +132,14 @@ static void values_begin(struct faci_sink *sink, fac_reply_type type, int64_t nu
                          unsigned depth)
 {
     struct faci_values_sink *self = (struct faci_values_sink *)(void *)sink;
+    start(&self->one, depth == 1 && !self->is_wrong ? type : FAC_REPLY_NULL, number);
     if (depth == 0) {
-        self->n_announced = (size_t)number;
         self->n_put = 0;
-    } else if (depth == 1) {
-        start(&self->one, type, number);
-        if (type != FAC_REPLY_STRING) {
-            put_one(self);
-        }
+        self->is_wrong = type != FAC_REPLY_ARRAY;
+    } else if (type != FAC_REPLY_STRING && type != FAC_REPLY_NULL) {
+        self->is_wrong = true;
+    } else if (type == FAC_REPLY_NULL && !self->is_wrong) {
+        put_one(self);
     }
 }
 
@@ -151,7 +151,8 @@ static void values_data(struct faci_sink *sink, const void *bytes, size_t len)
 static void values_end(struct faci_sink *sink)
 {
     struct faci_values_sink *self = (struct faci_values_sink *)(void *)sink;
-    if (self->one.value != NULL || self->one.is_out_of_memory) {
+    bool is_whole = self->one.value != NULL && self->one.got == self->one.want;
+    if (is_whole || self->one.is_out_of_memory) {
         put_one(self);
         self->one.is_out_of_memory = false;
     }

@@ -41,15 +41,17 @@ struct faci_into_sink {
 
 void faci_into_sink_init(struct faci_into_sink *sink, void *buf, size_t cap);
 
-/* Makes the values of an array of strings and nulls, each handed to a function in order. */
+/* Makes the values of an array of strings and nulls, each handed to a function in order as soon as
+ * all of its bytes are there: a connection that is given up amid a reply brings no more bytes, but
+ * still tells where a string ends. From what is no such array on, nothing is handed over. */
 struct faci_values_sink {
     struct faci_sink sink; /* first */
     struct faci_value_sink one;
     /* `value` NULL: null, or no memory. Takes the value. */
     void (*put)(void *context, size_t index, fac_value *value, bool is_out_of_memory);
     void *context;
-    size_t n_announced; /* children of the array */
     size_t n_put;
+    bool is_wrong; /* it is no such array */
 };
 
 void faci_values_sink_init(struct faci_values_sink *sink, const fac_allocator *alloc,

@@ -85,8 +85,50 @@ static void test_fuzzing_found__an_array_in_place_of_anothers_value(void **state
     free(pair.wrong);
 }
 
+static void answer_wrongly(struct kit_stub_conn *conn, void *context)
+{
+    const char *const *wrong = context;
+    while (kit_stub_next(conn) != NULL) {
+        (void)kit_stub_send(conn, *wrong, strlen(*wrong));
+    }
+}
+
+/* Strings in a reply that is no array of strings and nulls. Those of a map were handed out with as
+ * many bytes as it had said, none of which had been written: what the heap had held before. */
+static void test_fuzzing_found__a_map_in_place_of_values(void **state)
+{
+    (void)state;
+    static const char *k_wrong[] = {
+        "%1\r\n$1\r\na\r\n$1\r\nb\r\n",  "~2\r\n$1\r\na\r\n$1\r\nb\r\n", "$1\r\na\r\n",
+        "*2\r\n:1\r\n$1\r\na\r\n",       "*2\r\n*1\r\n$1\r\na\r\n_\r\n", "*2\r\n+a\r\n+b\r\n",
+        "*1\r\n%1\r\n+a\r\n$1\r\nb\r\n", "%1\r\n$0\r\n\r\n$0\r\n\r\n",
+    };
+    for (size_t i = 0; i < KIT_COUNT(k_wrong); i++) {
+        struct kit_stub_options script = {.fn = answer_wrongly, .context = &k_wrong[i]};
+        struct kit_stub *stub = kit_stub_start(&script);
+        fac_options options;
+        live_point_at(&options, kit_stub_port(stub));
+        fac_cache *cache = NULL;
+        fac_error err;
+        assert_status(fac_cache_open(&options, &cache, &err), FAC_OK, &err);
+        fac_bytes keys[] = {fac_str("k1"), fac_str("k2")};
+        fac_value *values[2];
+        fac_status statuses[2];
+        fac_call call = fac_call_within(LIVE_TIMEOUT_MS);
+        assert_int_equal(fac_cache_get_many(cache, keys, 2, &call, values, statuses, NULL),
+                         FAC_E_PROTOCOL);
+        for (size_t k = 0; k < 2; k++) {
+            assert_int_equal(statuses[k], FAC_E_PROTOCOL);
+            assert_null(values[k]);
+        }
+        fac_cache_unref(cache);
+        kit_stub_stop(stub);
+    }
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_fuzzing_found__an_array_in_place_of_anothers_value),
+    KIT_TEST(test_fuzzing_found__a_map_in_place_of_values),
 };
 
 KIT_MAIN(k_tests)

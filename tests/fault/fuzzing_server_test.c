@@ -35,7 +35,8 @@ enum {
     CONTROLS = 2,
     CONTROL_WAIT_MS = 5,
     KEY_BYTES = 24,
-    MANY_MAX = 8
+    MANY_MAX = 8,
+    UNWRITTEN = 0xA5, /* what a new block of memory holds */
 };
 
 #define PREFIX "p:"
@@ -86,17 +87,23 @@ static fac_bytes make_key(struct caller *caller, char *key)
     return fac_mem(key, (size_t)len);
 }
 
-/* A value of an honest connection says for which key it is. */
+/* A value of an honest connection says for which key it is. Of any, each byte was received: no lie
+ * has three such bytes side by side. */
 static void check_value(struct caller *caller, fac_bytes key, fac_bytes value)
 {
+    static const unsigned char k_unwritten[] = {UNWRITTEN, UNWRITTEN, UNWRITTEN};
+    if (memmem(value.data, value.len, k_unwritten, sizeof(k_unwritten)) != NULL) {
+        blame(caller->world, "bytes that nobody wrote", "in a value");
+    }
     char want[KEY_BYTES + 8];
     int len = snprintf(want, sizeof(want), "H:" PREFIX "%.*s", (int)key.len,
                        (const char *)key.data);
     bool is_honest = value.len >= 2 && memcmp(value.data, "H:", 2) == 0;
     if (is_honest && (value.len != (size_t)len || memcmp(value.data, want, value.len) != 0)) {
         char detail[128];
-        (void)snprintf(detail, sizeof(detail), "%.*s for %s",
-                       (int)(value.len < 40 ? value.len : 40), (const char *)value.data, want);
+        (void)snprintf(detail, sizeof(detail), "%.*s for %s (%zu bytes)",
+                       (int)(value.len < 40 ? value.len : 40), (const char *)value.data, want,
+                       value.len);
         blame(caller->world, "a value of another call", detail);
     }
 }
@@ -109,6 +116,7 @@ static fac_status call_get(struct caller *caller, fac_cache *cache)
     fac_bytes key = make_key(caller, room);
     if (below(caller, 3) == 0) {
         char buf[64];
+        memset(buf, UNWRITTEN, sizeof(buf));
         size_t len = 0;
         fac_status st = fac_cache_get_into(cache, key, &caller->call, buf, sizeof(buf), &len,
                                            &caller->err);
@@ -363,6 +371,7 @@ static void run_session(struct world *world, struct fuzzing_server *server)
     uint64_t random = world->seed;
     struct kit_memory memory;
     kit_memory_init(&memory);
+    memory.filled_with = UNWRITTEN;
     fuzzing_server_reseed(server, kit_random(&random));
     world->closes = kit_random(&random) % 8 == 0;
     world->fuzzed = open_cache(fuzzing_server_port(server), 1 + kit_random(&random) % 4,

@@ -47,11 +47,10 @@ static void uncount(struct kit_memory *memory, size_t bytes)
 }
 
 /* Who looks for a text in all of a block looks at what was never written, too. */
-static void write_all(const struct kit_memory *memory, unsigned char *raw, size_t from,
-                      size_t to)
+static void fill(const struct kit_memory *memory, unsigned char *raw, size_t from, size_t to)
 {
-    if (memory->watched != NULL && from < to) {
-        memset(raw + HEADER_BYTES + from, 0, to - from);
+    if ((memory->watched != NULL || memory->filled_with != 0) && from < to) {
+        memset(raw + HEADER_BYTES + from, memory->filled_with, to - from);
     }
 }
 
@@ -66,7 +65,7 @@ static void *allocate(void *context, size_t bytes)
         return NULL;
     }
     memcpy(raw, &bytes, sizeof(bytes));
-    write_all(memory, raw, 0, bytes);
+    fill(memory, raw, 0, bytes);
     count(memory, bytes);
     return raw + HEADER_BYTES;
 }
@@ -101,7 +100,7 @@ static void *reallocate(void *context, void *block, size_t bytes)
         return NULL;
     }
     uncount(memory, before);
-    write_all(memory, moved, before, bytes);
+    fill(memory, moved, before, bytes);
     memcpy(moved, &bytes, sizeof(bytes));
     count(memory, bytes);
     return moved + HEADER_BYTES;

@@ -20,6 +20,7 @@ struct kit_memory {
     atomic_size_t n_failed;
     /* A text that no block may hold when it is given back; to be set before the first is there. */
     const char *watched;
+    unsigned char filled_with;     /* what new bytes hold; 0: whatever was there */
     atomic_size_t n_watched_freed; /* blocks that did */
 };
 
