@@ -26,7 +26,7 @@ static const char k_usage[] =
     "  --quick      very short slices, nothing repeated: shows that it runs, not how fast\n"
     "  --only NAME  only cells whose name or place contains NAME\n"
     "A missed bar is printed as MISS; the exit code is not 0 only when something broke.\n"
-    "Groups, without one all but the last:\n";
+    "Groups, without one all but instructions:\n";
 
 static bool parse(int argc, char **argv, struct arguments *out)
 {

@@ -24,7 +24,7 @@ static const uint64_t k_ttl_max_ms = 315360000000; /* ten years: the library's o
 const struct cli_option k_options[] = {
     /* name            value        setting          own  help */
     {"backend",        "NAME",      "provider",      0, "redis, valkey, memory or auto"},
-    {"url",            "URL",       "url",           0, "redis://host:port/db, valkey://..., unix:///path or memory://"},
+    {"url",            "URL",       "url",           0, "redis(s)://host:port/db, valkey(s)://..., https://..., unix:///path or memory://"},
     {"host",           "HOST",      "host",          0, "name or address of the server"},
     {"port",           "PORT",      "port",          0, "1 to 65535"},
     {"db",             "NUMBER",    "db",            0, "database number"},

@@ -73,7 +73,7 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/faciliterConfig.cmake
                               "${PROJECT_BINARY_DIR}/faciliterConfig.cmake"
                               INSTALL_DESTINATION "${FAC_PACKAGE_DIR}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/faciliterConfigVersion.cmake"
-                                 COMPATIBILITY SameMajorVersion)
+                                 COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/faciliterConfig.cmake"
         "${PROJECT_BINARY_DIR}/faciliterConfigVersion.cmake"
         DESTINATION "${FAC_PACKAGE_DIR}")

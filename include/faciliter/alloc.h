@@ -16,12 +16,12 @@ extern "C" {
  * Where one cache's memory comes from. NULL in fac_options: malloc, realloc and free.
  *
  * The three functions and the context are copied when the cache is opened. They must be usable
- * until the last value, reply and reference of that cache is gone. Name lookups and the facade's
- * strings use malloc. They may be called on any
+ * until the last value, reply and reference of that cache is gone. They may be called on any
  * thread that calls the library, at the same time on several, sometimes under a lock of the
  * library's: they must not call back into it. All blocks are aligned as malloc's are.
  *
- * Name lookups and the facade's strings use malloc.
+ * Not from here are: name lookups, questions to `password_fn` and the facade's own record (malloc),
+ * the pages of secrets (mmap), and what OpenSSL, libcurl and jansson take for themselves.
  */
 typedef struct fac_allocator {
     /** `bytes` is at least 1. Returns NULL when there is no memory. */

@@ -22,8 +22,10 @@
  *                      ready (LOADING, MASTERDOWN, CLUSTERDOWN, too many clients …);
  *   FAC_E_TIMEOUT      the deadline passed;
  *   FAC_E_BUSY         too many calls wait for a connection already;
- *   FAC_E_AUTH         wrong password, unknown user, or no permission for the command;
- *   FAC_E_CONFIG       the server does not have the database number of the settings;
+ *   FAC_E_AUTH         wrong password, unknown user, no permission for the command, a certificate
+ *                      that is not believed, or a `password_fn` that has none to give;
+ *   FAC_E_CONFIG       the server does not have the database number of the settings, or the
+ *                      password file cannot be read, is open to others or too long;
  *   FAC_E_SERVER       any other refusal, such as WRONGTYPE, OOM, READONLY;
  *   FAC_E_PROTOCOL     the peer answered something that cannot be the answer;
  *   FAC_E_TOO_LARGE    a value over 64 MiB, or a reply over its limit;

@@ -64,7 +64,7 @@ FAC_API void fac_default_close(void);
  * A wrong setting disables the cache that was installed, too: two parts of a program never work
  * on different ideas of the environment.
  *
- * Blocks for at most the settings' timeout. Concurrent callers are serialised. Reads the
+ * Blocks for at most the settings' timeout. Installing is serialised, connecting is not. Reads the
  * environment, so not while another thread changes it.
  *
  * @param options  NULL for the environment; strings are borrowed until it returns.

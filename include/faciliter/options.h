@@ -114,10 +114,10 @@ typedef struct fac_options {
      * `scheme://[[user]:password@]host[:port][/db]` and `unix:///path[?db=n]`; or
      * `https://host[:port][/base]`, with `api_key`, for a server behind a REST interface (http://
      * on loopback only; the base is at most 200 bytes of what RFC 3986, 3.3 lets a path hold).
-     * NULL: inherit. Excludes `host` and `unix_socket`.
+     * NULL: inherit. Excludes `host` and `unix_socket`; unix:// excludes `port`, too.
      */
     const char *url;
-    /** Path, 1 to 107 bytes; NULL: inherit. Excludes `host` and `url`. */
+    /** Path, 1 to 107 bytes; NULL: inherit. Excludes `host`, `port` and `url`. */
     const char *unix_socket;
     const char *host; /**< Name or address, 1 to 255 bytes; NULL: inherit (localhost). */
     int32_t port;     /**< 1 to 65535; 0: inherit (6379). */
@@ -245,7 +245,7 @@ typedef void fac_setting_fn(void *context, const fac_setting *setting);
 
 /**
  * Resolve options, environment and defaults as fac_cache_open() would, and report each setting
- * in the order of the table. Opens nothing. For FAC_AUTO, reports the first choice.
+ * that counts for the chosen backend, in the order of the table. Opens nothing. For FAC_AUTO, reports the first choice.
  *
  * Threads: any; as every reader of the environment, not while another thread changes it.
  * Never blocks.

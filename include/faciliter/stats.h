@@ -45,8 +45,8 @@ typedef struct fac_stats {
 
     uint32_t connections_open; /**< Now: idle and in use. */
     uint32_t connections_idle; /**< Now. */
-    uint32_t calls_in_flight;  /**< Now: calls on a connection. */
-    uint32_t calls_waiting;    /**< Now: calls that wait for a connection. */
+    uint32_t calls_in_flight;  /**< Now: calls to a server that have not ended. */
+    uint32_t calls_waiting;    /**< Now: of them, those that wait for a connection. */
 
     uint64_t
         memory_entries; /**< FAC_MEMORY: entries now, expired ones not yet reclaimed too. */
@@ -77,7 +77,8 @@ typedef struct fac_stats {
     uint64_t latency_p999_us; /**< 99.9 % took no longer. */
     uint64_t latency_max_us;  /**< The longest. */
 
-    uint64_t tls_handshakes; /**< TLS handshakes that succeeded, of the server in use. */
+    uint64_t tls_handshakes; /**< TLS handshakes that succeeded, of the server in use; over https
+                                  they are libcurl's and not counted. */
     uint64_t tls_resumed; /**< Of them, those that an earlier connection's ticket made short. */
     uint64_t memory_replaced; /**< FAC_MEMORY: values that a newer one of their key replaced. */
     uint64_t memory_budget;   /**< FAC_MEMORY: the most that memory_bytes may be, now. */
@@ -101,7 +102,8 @@ typedef struct fac_health {
     char server[24];       /**< What the server says it is: "redis", "valkey"; "memory". */
     char version[24];      /**< Its version, such as "7.0.15". */
     char role[16];         /**< "master" or "replica"; "" when it does not say. */
-    char endpoint[160];    /**< "host:port" or "unix:/path" (cut to fit); "memory". */
+    char endpoint[160];    /**< "host:port", "[address]:port", "unix:/path" or
+                              "https://host:port/base" (cut to fit); "memory". */
 
     uint32_t protocol;   /**< RESP version: 2 or 3; 0 for memory. */
     uint64_t latency_us; /**< The round trip, in microseconds. */
@@ -113,10 +115,10 @@ typedef struct fac_health {
     fac_breaker_state breaker_state; /**< Now. */
 
     fac_security security; /**< How the server is spoken to. */
-    char tls_version[16];  /**< Of the last handshake, such as "TLSv1.3"; "" without TLS. */
-    char tls_cipher[48];   /**< Of the last handshake; "" without TLS. */
+    char tls_version[16];  /**< Of the last handshake, such as "TLSv1.3"; "" without TLS and over https. */
+    char tls_cipher[48];   /**< Of the last handshake; "" without TLS and over https. */
     int64_t tls_cert_expires_at_s; /**< When the certificate of `tls_cert_file` ends, in seconds
-                                        since 1970; 0 without one. */
+                                        since 1970; 0 without one and over https. */
 } fac_health;
 
 #ifdef __cplusplus

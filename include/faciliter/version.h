@@ -4,8 +4,8 @@
  * @brief The version of the headers, and of the library that is loaded.
  *
  * Semantic versioning: the major number is the SONAME's; within it, programs compiled against an
- * older header run with a newer library. Until 1.0 a minor version may break; each such change is in
- * CHANGELOG.md.
+ * older header run with a newer library. Until 1.0 a minor version may ask for changes in a program's
+ * source; each such change is in CHANGELOG.md.
  */
 #ifndef FACILITER_VERSION_H
 #define FACILITER_VERSION_H

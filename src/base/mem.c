@@ -132,11 +132,3 @@ void faci_mem_free_wiped(void *block)
 #endif
     free(block);
 }
-
-void faci_mem_free_secret(const fac_allocator *alloc, char *secret)
-{
-    if (secret != NULL) {
-        explicit_bzero(secret, strlen(secret));
-        alloc->release(alloc->context, secret);
-    }
-}

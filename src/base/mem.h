@@ -39,7 +39,4 @@ void faci_mem_free(const fac_allocator *alloc, void *block);
 void *faci_mem_alloc_undumped(size_t bytes);
 void faci_mem_free_wiped(void *block);
 
-/* Overwrite, then free, a string that held a secret; NULL is fine. */
-void faci_mem_free_secret(const fac_allocator *alloc, char *secret);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tls/module.c — the one symbol of the module, for the loader of net/tls_load.c. */
+/* tls/module.c — the one symbol of the module, for the loader of net/module_load.c. */
 #include "tls/session.h"
 
 #include <faciliter/export.h>

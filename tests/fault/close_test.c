@@ -106,9 +106,7 @@ static void call_and_wait(size_t index, void *context)
 static bool all_are_inside(struct blocked *blocked, size_t n)
 {
     fac_stats stats = live_stats(blocked->cache);
-    /* Those that make a connection may be counted as neither. */
-    return atomic_load(&blocked->n_begun) == n &&
-           (size_t)stats.calls_in_flight + stats.calls_waiting + CONNECTIONS >= n;
+    return atomic_load(&blocked->n_begun) == n && stats.calls_in_flight >= n;
 }
 
 static bool close_once(struct live *live)

@@ -4,7 +4,9 @@
 # warnings as errors, and the tests that have to do with it.
 
 # What has #ifdefs, what looks at the product as a whole, and every backend once. `--all`: the suite.
-options_tests='^(api|cli|config|house)\.|^live\.(conformance|tls|https|server_password)|^fault\.(alloc|canary|core|syscall)\.|^python\.(config|conformance|failures)\.|^engine\.password'
+options_tests=('^api\.' '^cli\.' '^config\.' '^house\.' '^live\.conformance' '^live\.tls'
+    '^live\.server_password' '^fault\.alloc\.' '^fault\.canary\.' '^fault\.core\.' '^fault\.syscalls\.'
+    '^python\.config\.' '^python\.conformance\.' '^python\.failures\.' '^engine\.password')
 
 # options_configure NAME CMAKE ARGUMENT…: build/options/NAME
 options_configure() {
@@ -31,6 +33,15 @@ options_try() {
         die "$name: that its addresses give a clear error was not shown"
 }
 
+# Each of the patterns finds a test where TLS is there. One that finds none shows nothing.
+options_check_patterns() {
+    local pattern
+    for pattern in "${options_tests[@]}"; do
+        ctest --test-dir build/options/http_off -N -R "$pattern" | grep -qE '^Total Tests: [1-9]' ||
+            die "options: no test has a name like $pattern"
+    done
+}
+
 # The same commands mean the same build: the last words apart, that name the build directory.
 options_same() {
     cmp -s <(sed "s,build/options/$1\b,build,g" "build/options/$1/compile_commands.json") \
@@ -39,7 +50,9 @@ options_same() {
 
 run_options() {
     need_packages "${PACKAGES_TEST[@]}"
-    local tests=(-R "$options_tests") before=$SECONDS
+    local before=$SECONDS IFS='|'
+    local tests=(-R "${options_tests[*]}")
+    unset IFS
     case ${1:-} in
         --all) tests=() ;;
         '') ;;
@@ -52,6 +65,7 @@ run_options() {
     [ -n "$(find build/options/http_off -name CMakeCache.txt \
         -exec grep -l '^OPENSSL_INCLUDE_DIR:PATH=/' '{}' +)" ] || die "http_off has no TLS either"
 
+    options_check_patterns
     options_try http_off 'libcurl|libjansson' "${tests[@]}"
     options_try tls_off 'libssl|libcrypto|libcurl|libjansson' "${tests[@]}"
     if options_same tls_off both_off; then # https needs TLS

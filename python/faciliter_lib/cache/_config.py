@@ -126,7 +126,8 @@ def _field_value(name: str, text: str, default: Any) -> Any:
 class ServerConfig(BaseConfig):
     """Settings of a cache on a server: the keyword arguments, with their defaults.
 
-    host, port, db    where it is; or `url` (redis://, valkey://, unix://), or `unix_socket`
+    host, port, db    where it is; or `url` (redis://, rediss://, valkey://, valkeys://, https://,
+                      unix://), or `unix_socket`
     prefix            put before every key
     ttl               seconds that a value lives when `ttl` is omitted; None: until evicted
     password          or password_file, which is read again at each connect
