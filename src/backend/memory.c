@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum {
-    CLEAR_STEP = 1024 /* entries looked at before the clock is */
+    STEP = 1024 /* entries between two looks at the clock, and at whether the cache is closed */
 };
 
 /* That of the setting. */
@@ -37,6 +37,12 @@ static fac_status check_open(struct faci_backend *backend, fac_error *err)
         return faci_fail(err, FAC_E_CLOSED, 0, "the cache is closed");
     }
     return FAC_OK;
+}
+
+/* Now and then in a long batch, before item i. */
+static fac_status check_item(struct faci_backend *backend, size_t i, fac_error *err)
+{
+    return i % STEP == STEP - 1 ? check_open(backend, err) : FAC_OK;
 }
 
 static int64_t to_store_ttl(int64_t ttl_ms)
@@ -143,9 +149,13 @@ static fac_status memory_get_many(struct faci_backend *backend, const struct fac
         if (batch->statuses[i] != FACI_PENDING) {
             continue;
         }
+        fac_status st = check_item(backend, i, err);
+        if (st < 0) {
+            return st;
+        }
         struct faci_key key = key_at(batch, i);
         fac_value *value = NULL;
-        fac_status st = faci_store_get(of(backend)->store, &key, &value);
+        st = faci_store_get(of(backend)->store, &key, &value);
         total += fac_value_bytes(value).len;
         if (total > limits->max_reply_bytes) {
             fac_value_unref(value);
@@ -164,6 +174,10 @@ static fac_status memory_set_many(struct faci_backend *backend, const struct fac
     (void)limits;
     bool has_failed = false;
     for (size_t i = 0; i < batch->n; i++) {
+        fac_status st = check_item(backend, i, err);
+        if (st < 0) {
+            return st;
+        }
         if (batch->statuses[i] == FACI_PENDING) {
             const fac_item *item = &batch->items[i];
             int64_t ttl_ms = item->ttl_ms == FAC_TTL_DEFAULT ? batch->default_ttl_ms
@@ -183,8 +197,11 @@ static fac_status memory_remove_many(struct faci_backend *backend,
                                      const struct faci_limits *limits, fac_error *err)
 {
     (void)limits;
-    (void)err;
     for (size_t i = 0; i < batch->n; i++) {
+        fac_status st = check_item(backend, i, err);
+        if (st < 0) {
+            return st;
+        }
         if (batch->statuses[i] == FACI_PENDING) {
             struct faci_key key = key_at(batch, i);
             batch->statuses[i] = faci_store_delete(of(backend)->store, &key);
@@ -197,14 +214,17 @@ static fac_status memory_clear(struct faci_backend *backend, fac_bytes prefix,
                                const struct faci_limits *limits, fac_clear_progress *progress,
                                fac_error *err)
 {
+    fac_status st = FAC_OK;
     do {
-        faci_store_clear(of(backend)->store, prefix, CLEAR_STEP, &progress->cursor,
+        faci_store_clear(of(backend)->store, prefix, STEP, &progress->cursor,
                          &progress->n_scanned, &progress->n_removed);
         if (progress->cursor == 0) {
             return FAC_OK;
         }
-    } while (faci_clock_left_ns(limits->deadline_ns) > 0);
-    return faci_fail(err, FAC_E_TIMEOUT, 0, "not all keys were looked at in time");
+        st = check_open(backend, err);
+    } while (st == FAC_OK && faci_clock_left_ns(limits->deadline_ns) > 0);
+    return st < 0 ? st
+                  : faci_fail(err, FAC_E_TIMEOUT, 0, "not all keys were looked at in time");
 }
 
 static fac_status memory_health(struct faci_backend *backend, const struct faci_limits *limits,

@@ -15,13 +15,14 @@
  * does not reach main. What comes back while its ghost is there enters main at once.
  *
  * To spare a record moves it to the newest end, which costs a page now and then. At most
- * MAX_SPARED are moved for one eviction, so no write pays for all.
+ * MAX_SPARED are moved for one eviction. One write pays for more than its own: that which makes the
+ * index a segment longer, by an eighth at most, in a shard that is full.
  *
  * Expiry: pages.h keeps the page that is due first on top. Each write, and each read that has read
  * the clock anyway, looks at one page that is due. What came together with one time to live goes
  * together; records of mixed times cost at most a look at their page for each that expires. A page is
- * looked at again after EXPIRY_LAG_MS at the earliest, so that what expires shortly after does not
- * cost another look each. Reads are exact all the same: the record's own moment decides there. */
+ * looked at again after EXPIRY_LAG_MS at the earliest, if nothing comes into it that expires sooner, so
+ * that what expires shortly after does not cost another look each. Reads are exact all the same: the record's own moment decides there. */
 #include "store/shard.h"
 
 #include "base/assert.h"
@@ -135,23 +136,34 @@ void faci_shard_make_place_locked(struct faci_shard *shard, struct faci_shard_op
     }
 }
 
-void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,
-                                  uint64_t budget_bytes)
+/* The arrays of page numbers do not shrink under what they hold: where they would take too much of a
+ * budget that was cut, the shard is emptied. */
+static void empty_if_too_large(struct faci_shard *shard) FACI_REQUIRES(&shard->lock)
 {
-    faci_shard_set_limits(shard, budget_bytes);
-    faci_shard_shrink_index_locked(shard);
-    unsigned n_spared = 0;
-    while (faci_shard_bytes_locked(shard) > budget_bytes &&
-           shorten(shard, op, NULL, &n_spared)) {
-        faci_shard_shrink_index_locked(shard);
-    }
-    faci_shard_shrink_index_locked(shard);
-    /* The arrays of page numbers do not shrink under what they hold. */
-    if (faci_pages_array_bytes(&shard->table.pages) > budget_bytes / FACI_PAGES_SHARE) {
+    if (faci_pages_array_bytes(&shard->table.pages) > shard->budget_bytes / FACI_PAGES_SHARE) {
         shard->n_evicted += shard->table.n_entries;
         faci_table_fini(&shard->table, shard->env->alloc);
         shard->n_shrunk++;
     }
+}
+
+/* The index follows the records while they leave, and is brought down to its share at the end only:
+ * fewer buckets for all of them would make chains that each eviction has to walk. */
+void faci_shard_set_budget_locked(struct faci_shard *shard, struct faci_shard_op *op,
+                                  uint64_t budget_bytes)
+{
+    const uint32_t n_shrunk = shard->n_shrunk;
+    unsigned n_spared = 0;
+    faci_shard_set_limits(shard, budget_bytes);
+    empty_if_too_large(shard);
+    do {
+        (void)faci_shard_shrink_index_locked(shard, SIZE_MAX, false);
+    } while (faci_shard_bytes_locked(shard) > budget_bytes &&
+             shorten(shard, op, NULL, &n_spared));
+    (void)faci_shard_shrink_index_locked(shard, SIZE_MAX, true);
+    empty_if_too_large(shard); /* what is spared takes pages, too */
+    /* Once: a clear's cursor has room for a few bits of it. */
+    shard->n_shrunk = n_shrunk + (shard->n_shrunk != n_shrunk);
 }
 
 /* --- Expiry --------------------------------------------------------------------------------- */

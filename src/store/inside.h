@@ -14,7 +14,8 @@ struct faci_store {
     struct faci_shard_env env; /* its alloc points to the field below */
     fac_allocator alloc;
     struct faci_fork_watch fork_watch;
-    size_t n_shards; /* a power of two */
+    struct faci_mutex budget_lock; /* one change of the budget at a time; before any shard's */
+    size_t n_shards;               /* a power of two */
     uint64_t own_bytes;
     struct faci_shard shards[];
 };

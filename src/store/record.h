@@ -37,7 +37,7 @@ enum {
     FACI_RECORD_KEY_MAX_BYTES = 1 << 16,
     FACI_LINK_BITS = 30,
     FACI_USES_MAX = 3, /* what the bits above count to */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__LP64__)
     FACI_PLACE_BYTES = 6, /* what an address has that is not zero */
 #else
     FACI_PLACE_BYTES = sizeof(void *),
@@ -91,7 +91,7 @@ static inline void faci_link_write(uint32_t *at, uint32_t link)
 /* A packed address of a record; NULL is all zero. */
 static inline struct faci_record *faci_place_read(const unsigned char *place)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__LP64__)
     uint32_t low = 0; /* not through memory: what was written in two is not read at once */
     uint16_t high = 0;
     memcpy(&low, place, sizeof(low));

@@ -213,27 +213,30 @@ static void grow_index(struct faci_shard *shard)
     }
 }
 
-/* Few records for its buckets, or, after the budget was cut, more than its share of that. */
-static bool is_index_too_large(const struct faci_shard *shard) FACI_REQUIRES(&shard->lock)
+/* Few records for its buckets, or, if the budget counts and was cut, more than its share of that. */
+static bool is_index_too_large(const struct faci_shard *shard, bool counts_budget)
+    FACI_REQUIRES(&shard->lock)
 {
     const struct faci_index *index = &shard->table.index;
-    return shard->table.n_entries < (uint64_t)index->n_buckets * GROW_RECORDS ||
-           index->bytes > shard->max_index_bytes;
+    return index->n_buckets > FACI_FIRST_BUCKETS &&
+           (shard->table.n_entries < (uint64_t)index->n_buckets * GROW_RECORDS ||
+            (counts_budget && index->bytes > shard->max_index_bytes));
 }
 
-void faci_shard_shrink_index_locked(struct faci_shard *shard)
+bool faci_shard_shrink_index_locked(struct faci_shard *shard, size_t n_max, bool counts_budget)
 {
     struct faci_index *index = &shard->table.index;
     const uint32_t before = index->n_buckets;
-    while (index->n_buckets > FACI_FIRST_BUCKETS && is_index_too_large(shard)) {
+    if (shard->table.n_entries == 0) {
+        faci_table_fini(&shard->table, shard->env->alloc);
+    }
+    for (; n_max > 0 && is_index_too_large(shard, counts_budget); n_max--) {
         const struct faci_bucket gone = *faci_bucket_at(index, --index->n_buckets);
         distribute(shard, &gone);
         faci_index_drop_segment(index, shard->env->alloc);
     }
-    if (shard->table.n_entries == 0) {
-        faci_table_fini(&shard->table, shard->env->alloc);
-    }
     shard->n_shrunk += index->n_buckets < before;
+    return !is_index_too_large(shard, counts_budget);
 }
 
 /* --- Records -------------------------------------------------------------------------------- */
@@ -453,6 +456,9 @@ bool faci_shard_clear_locked(struct faci_shard *shard, struct faci_shard_op *op,
         clear->n_left = cost < clear->n_left ? clear->n_left - cost : 0;
         clear_bucket(shard, op, clear);
     }
-    faci_shard_shrink_index_locked(shard);
-    return true;
+    /* To join a bucket hashes its records again. Until all is joined the cursor stays at the end. */
+    bool is_done = faci_shard_shrink_index_locked(shard, clear->n_left / GROW_RECORDS + 1,
+                                                  false);
+    clear->bucket = table->index.n_buckets;
+    return is_done;
 }

@@ -220,7 +220,9 @@ uint64_t faci_shard_hash_of(const struct faci_shard *shard, struct faci_record *
 void faci_shard_renumber_locked(struct faci_shard *shard, const struct faci_spot *spot,
                                 uint32_t to) FACI_REQUIRES(&shard->lock);
 
-/* Joins buckets, as long as there are far more than records. */
-void faci_shard_shrink_index_locked(struct faci_shard *shard) FACI_REQUIRES(&shard->lock);
+/* Joins buckets, at most so many, as long as there are far more than records, and if the budget
+ * counts until the index is within its share of that. True: there are none to join. */
+bool faci_shard_shrink_index_locked(struct faci_shard *shard, size_t n_max, bool counts_budget)
+    FACI_REQUIRES(&shard->lock);
 
 #endif

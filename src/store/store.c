@@ -8,7 +8,8 @@
  * 16 MiB or more when there is more than one: an entry may be almost as large as a shard, and big
  * values must fit into the default budget.
  *
- * Lock order: a shard's lock is the only one here; no call holds two of them, but around a fork.
+ * Lock order: the budget's, which a change of the budget alone takes, then a shard's; no call holds
+ * two of those, but around a fork.
  * Under it run the configured clock, and the allocator for small things: a page, a segment of the
  * index, a counter's record. A record that comes in is allocated and filled before the lock is
  * taken; what is removed is freed after it is given up. So beside the budget there is, for each
@@ -77,6 +78,7 @@ static size_t choose_n_shards(uint64_t budget_bytes)
 static void lock_for_fork(void *owner) FACI_NO_LOCK_ANALYSIS
 {
     struct faci_store *store = owner;
+    faci_mutex_lock(&store->budget_lock);
     for (size_t i = 0; i < store->n_shards; i++) {
         faci_mutex_lock(&store->shards[i].lock);
     }
@@ -88,6 +90,7 @@ static void unlock_after_fork(void *owner) FACI_NO_LOCK_ANALYSIS
     for (size_t i = 0; i < store->n_shards; i++) {
         faci_mutex_unlock(&store->shards[i].lock);
     }
+    faci_mutex_unlock(&store->budget_lock);
 }
 
 fac_status faci_store_open(const struct faci_store_config *config, struct faci_store **out,
@@ -107,6 +110,7 @@ fac_status faci_store_open(const struct faci_store_config *config, struct faci_s
                                          .clock = config->clock,
                                          .seed = faci_hash_seed_from(config->seed)};
     store->n_shards = n_shards;
+    faci_mutex_init(&store->budget_lock);
     uint64_t each_bytes = (config->budget_bytes - store->own_bytes) / n_shards;
     for (size_t i = 0; i < n_shards; i++) {
         faci_shard_init(&store->shards[i], &store->env, each_bytes);
@@ -127,6 +131,7 @@ void faci_store_free(struct faci_store *store)
     for (size_t i = 0; i < store->n_shards; i++) {
         faci_shard_fini(&store->shards[i]);
     }
+    faci_mutex_fini(&store->budget_lock);
     fac_allocator alloc = store->alloc;
     faci_mem_free(&alloc, store);
 }

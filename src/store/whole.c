@@ -74,6 +74,7 @@ fac_status faci_store_set_budget(struct faci_store *store, uint64_t budget_bytes
                          "the store has %zu parts and needs %d bytes for each", store->n_shards,
                          (int)FACI_STORE_MIN_BYTES);
     }
+    faci_mutex_lock(&store->budget_lock);
     for (size_t i = 0; i < store->n_shards; i++) {
         struct faci_shard *shard = &store->shards[i];
         struct faci_shard_op op;
@@ -82,6 +83,7 @@ fac_status faci_store_set_budget(struct faci_store *store, uint64_t budget_bytes
                                      (budget_bytes - store->own_bytes) / store->n_shards);
         faci_store_end(shard, &op);
     }
+    faci_mutex_unlock(&store->budget_lock);
     return FAC_OK;
 }
 

@@ -12,7 +12,9 @@
 #include <string.h>
 
 enum {
-    BIG_BYTES = 20000
+    BIG_BYTES = 20000,
+    N_ITEMS = 4000,
+    BIG_ITEM = 1500, /* the cache is closed while it is set */
 };
 
 /* An allocator whose large blocks take until they are let go. */
@@ -56,7 +58,27 @@ static void *set_big(void *arg)
     return st == FAC_OK ? NULL : gate;
 }
 
-static void run(bool closes)
+/* What came before the close is done; the rest, but for what is done between two looks, is not. */
+static void *set_many_with_one_big(void *arg)
+{
+    struct gate *gate = arg;
+    static char bytes[BIG_BYTES];
+    static uint32_t names[N_ITEMS];
+    static fac_item items[N_ITEMS];
+    static fac_status statuses[N_ITEMS];
+    for (uint32_t i = 0; i < N_ITEMS; i++) {
+        names[i] = i;
+        items[i] = (fac_item){fac_mem(&names[i], sizeof(names[i])),
+                              fac_mem(bytes, i == BIG_ITEM ? sizeof(bytes) : 1), FAC_TTL_NONE};
+    }
+    fac_error err;
+    fac_status st = fac_cache_set_many(gate->cache, items, N_ITEMS, NULL, statuses, &err);
+    bool is_right = st == FAC_E_CLOSED && err.status == FAC_E_CLOSED && statuses[0] == FAC_OK &&
+                    statuses[BIG_ITEM] == FAC_OK && statuses[N_ITEMS - 1] == FAC_E_CLOSED;
+    return is_right ? NULL : gate;
+}
+
+static void run(bool closes, void *(*call)(void *))
 {
     static struct gate gate;
     memset(&gate, 0, sizeof(gate));
@@ -74,7 +96,7 @@ static void run(bool closes)
     fac_error err;
     assert_status(fac_cache_open(&options, &gate.cache, &err), FAC_OK, &err);
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, set_big, &gate), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call, &gate), 0);
     (void)pthread_barrier_wait(&gate.is_inside);
     size_t n_blocks = gate.memory.n_blocks;
     if (closes) {
@@ -102,8 +124,14 @@ static void run(bool closes)
 static void test_last_call__frees_the_handle(void **state)
 {
     (void)state;
-    run(false);
-    run(true);
+    run(false, set_big);
+    run(true, set_big);
+}
+
+static void test_last_call__a_batch_ends_when_the_cache_is_closed(void **state)
+{
+    (void)state;
+    run(true, set_many_with_one_big);
 }
 
 static void test_last_call__opens_nothing_and_starts_nothing(void **state)
@@ -146,6 +174,7 @@ static void test_last_call__opens_nothing_and_starts_nothing(void **state)
 
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_last_call__frees_the_handle),
+    KIT_TEST(test_last_call__a_batch_ends_when_the_cache_is_closed),
     KIT_TEST(test_last_call__opens_nothing_and_starts_nothing),
 };
 

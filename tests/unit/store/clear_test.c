@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Removing by prefix: nothing foreign, everything of ours, whatever happens in between. */
+#include "store/inside.h"
+
 #include "fixture.h"
 
 static void put_many(struct fixture *fx, const char *prefix, size_t from, size_t to)
@@ -141,11 +143,75 @@ static void test_clear__does_not_count_the_expired_as_removed(void **state)
     fixture_fini(&fx);
 }
 
+/* What was cleared leaves an index far too large. It comes down step by step, and no step takes
+ * longer than it was allowed. */
+static void test_clear__joins_no_more_than_asked(void **state)
+{
+    (void)state;
+    enum {
+        MAX_SCAN = 100,
+        JOINS_MAX = MAX_SCAN / 4, /* each costs what a bucket holds */
+    };
+    struct fixture fx;
+    fixture_init(&fx, 16 * MIB);
+    const struct faci_index *index = &fx.store->shards[0].table.index;
+    assert_int_equal(fx.store->n_shards, 1);
+    put_many(&fx, "ours:", 0, 30000);
+    put_many(&fx, "k:", 0, 5000);
+    assert_true(index->n_buckets > 5000);
+    uint64_t cursor = 0;
+    uint64_t n_scanned = 0;
+    uint64_t n_removed = 0;
+    do {
+        uint32_t before = index->n_buckets;
+        faci_store_clear(fx.store, fac_str("ours:"), MAX_SCAN, &cursor, &n_scanned, &n_removed);
+        assert_true(before - index->n_buckets <= JOINS_MAX);
+    } while (cursor != 0);
+    assert_int_equal(n_removed, 30000);
+    assert_int_equal(n_scanned, 35000); /* none twice */
+    assert_true(index->n_buckets <= 1000);
+    assert_int_equal(count(&fx, "k:", 0, 5000), 5000);
+    assert_account(&fx, 16 * MIB);
+    fixture_fini(&fx);
+}
+
+/* A cut joins thousands of buckets, and the cursor knows of it: 12 bits of a count of each would
+ * come round. */
+static void test_clear__sees_what_stays_while_the_budget_is_cut(void **state)
+{
+    (void)state;
+    struct fixture fx;
+    fixture_init(&fx, 16 * MIB);
+    const struct faci_shard *shard = &fx.store->shards[0];
+    put_many(&fx, "ours:", 0, 60000);
+    uint64_t cursor = 0;
+    uint64_t n_scanned = 0;
+    uint64_t n_removed = 0;
+    faci_store_clear(fx.store, fac_str("none"), 50000, &cursor, &n_scanned, &n_removed);
+    assert_true(cursor != 0);
+    uint32_t n_buckets = shard->table.index.n_buckets;
+    uint32_t n_shrunk = shard->n_shrunk;
+    fac_error err;
+    assert_status(faci_store_set_budget(fx.store, 2 * MIB, &err), FAC_OK, &err);
+    assert_true(n_buckets - shard->table.index.n_buckets > 4096);
+    assert_int_equal(shard->n_shrunk, n_shrunk + 1);
+    uint64_t n_there = stats_of(&fx).n_entries;
+    assert_true(n_there > 1000);
+    while (cursor != 0) {
+        faci_store_clear(fx.store, fac_str("ours:"), 1000, &cursor, &n_scanned, &n_removed);
+    }
+    assert_int_equal(n_removed, n_there);
+    assert_int_equal(stats_of(&fx).n_entries, 0);
+    fixture_fini(&fx);
+}
+
 static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_clear__keeps_foreign_keys),
     KIT_TEST(test_clear__sees_what_stays_while_the_index_grows),
     KIT_TEST(test_clear__looks_at_no_more_than_asked),
     KIT_TEST(test_clear__does_not_count_the_expired_as_removed),
+    KIT_TEST(test_clear__joins_no_more_than_asked),
+    KIT_TEST(test_clear__sees_what_stays_while_the_budget_is_cut),
 };
 
 KIT_MAIN(k_tests)

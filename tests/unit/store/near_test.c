@@ -5,6 +5,9 @@
 #include "store/inside.h"
 
 #include "fixture.h"
+#include "kit/wait.h"
+
+#include <stdlib.h>
 
 static fac_status fill(struct fixture *fx, const char *name, struct faci_fill_token token)
 {
@@ -233,6 +236,90 @@ static void test_near__an_index_comes_down_with_the_budget(void **state)
     fixture_fini(&fx);
 }
 
+/* Two changes of the budget: the first one is held up when it gives back what left the first part. */
+struct two_changes {
+    struct fixture fx;
+    fac_allocator plain;
+    atomic_bool is_armed;
+    atomic_bool is_held;
+    atomic_bool is_second_done;
+};
+
+static void *allocate_plainly(void *context, size_t bytes)
+{
+    struct two_changes *two = context;
+    return two->plain.allocate(two->plain.context, bytes);
+}
+
+static void *reallocate_plainly(void *context, void *block, size_t bytes)
+{
+    struct two_changes *two = context;
+    return two->plain.reallocate(two->plain.context, block, bytes);
+}
+
+static void release_and_wait(void *context, void *block)
+{
+    struct two_changes *two = context;
+    two->plain.release(two->plain.context, block);
+    if (atomic_load(&two->is_armed)) {
+        struct faci_mutex *lock = &two->fx.store->shards[0].lock;
+        if (pthread_mutex_trylock(&lock->raw) != 0) {
+            return; /* amid the part's work: the other one could not pass */
+        }
+        (void)pthread_mutex_unlock(&lock->raw);
+        atomic_store(&two->is_armed, false);
+        atomic_store(&two->is_held, true);
+        int64_t give_up_at_ms = kit_now_ms() + 300; /* as it should be, it does not come */
+        while (!atomic_load(&two->is_second_done) && kit_now_ms() < give_up_at_ms) {
+            kit_nap();
+        }
+    }
+}
+
+static void change_budget(size_t index, void *context)
+{
+    struct two_changes *two = context;
+    while (index == 1 && !atomic_load(&two->is_held)) {
+        kit_nap();
+    }
+    fac_status st = faci_store_set_budget(two->fx.store, index == 0 ? 8 * MIB : 48 * MIB, NULL);
+    if (st != FAC_OK) {
+        abort();
+    }
+    if (index == 1) {
+        atomic_store(&two->is_second_done, true);
+    }
+}
+
+static void test_near__a_budget_is_one_in_all_parts(void **state)
+{
+    (void)state;
+    static struct two_changes two;
+    static char bytes[1000];
+    memset(&two, 0, sizeof(two));
+    struct fixture *fx = &two.fx;
+    kit_memory_init(&fx->memory);
+    two.plain = fx->memory.hook;
+    const fac_allocator hook = {allocate_plainly, reallocate_plainly, release_and_wait, &two};
+    struct faci_store_config config = fixture_config(fx, 64 * MIB);
+    config.alloc = &hook;
+    assert_status(faci_store_open(&config, &fx->store, NULL), FAC_OK, NULL);
+    for (size_t i = 0; i < 20000; i++) {
+        char text[32];
+        struct faci_key key = numbered_key(text, sizeof(text), "k:", i);
+        assert_status(faci_store_set(fx->store, &key, fac_mem(bytes, sizeof(bytes)),
+                                     FACI_STORE_NO_EXPIRY, FACI_STORE_SET, NULL),
+                      FAC_OK, NULL);
+    }
+    atomic_store(&two.is_armed, true);
+    kit_threads_join(kit_threads_start(2, change_budget, &two));
+    assert_true(atomic_load(&two.is_held));
+    for (size_t k = 1; k < fx->store->n_shards; k++) {
+        assert_int_equal(fx->store->shards[k].budget_bytes, fx->store->shards[0].budget_bytes);
+    }
+    fixture_fini(fx);
+}
+
 /* No number is left for another record, and there is room: the oldest leave, as for want of room. */
 static void test_near__the_oldest_give_their_numbers(void **state)
 {
@@ -350,6 +437,7 @@ static const struct CMUnitTest k_tests[] = {
     KIT_TEST(test_near__drop_all_leaves_nothing),
     KIT_TEST(test_near__a_budget_changes),
     KIT_TEST(test_near__an_index_comes_down_with_the_budget),
+    KIT_TEST(test_near__a_budget_is_one_in_all_parts),
     KIT_TEST(test_near__the_oldest_give_their_numbers),
     KIT_TEST(test_near__holes_are_closed),
     KIT_TEST(test_near__an_index_keeps_its_limit),
