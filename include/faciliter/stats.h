@@ -77,9 +77,9 @@ typedef struct fac_stats {
     uint64_t latency_p999_us; /**< 99.9 % took no longer. */
     uint64_t latency_max_us;  /**< The longest. */
 
-    uint64_t
-        tls_handshakes;   /**< TLS handshakes that succeeded, of the server in use; over https
-                                  they are libcurl's and not counted. */
+    /** TLS handshakes that succeeded, of the server in use; over https they are libcurl's and not
+     *  counted. */
+    uint64_t tls_handshakes;
     uint64_t tls_resumed; /**< Of them, those that an earlier connection's ticket made short. */
     uint64_t memory_replaced; /**< FAC_MEMORY: values that a newer one of their key replaced. */
     uint64_t memory_budget;   /**< FAC_MEMORY: the most that memory_bytes may be, now. */
@@ -116,11 +116,11 @@ typedef struct fac_health {
     fac_breaker_state breaker_state; /**< Now. */
 
     fac_security security; /**< How the server is spoken to. */
-    char tls_version
-        [16]; /**< Of the last handshake, such as "TLSv1.3"; "" without TLS and over https. */
-    char tls_cipher[48];           /**< Of the last handshake; "" without TLS and over https. */
+    /* Without TLS, and over https, where TLS is libcurl's, "" and 0. */
+    char tls_version[16];          /**< Of the last handshake, such as "TLSv1.3". */
+    char tls_cipher[48];           /**< Of the last handshake. */
     int64_t tls_cert_expires_at_s; /**< When the certificate of `tls_cert_file` ends, in seconds
-                                        since 1970; 0 without one and over https. */
+                                        since 1970; 0 without one. */
 } fac_health;
 
 #ifdef __cplusplus
