@@ -322,5 +322,5 @@ bool late_is_within_bars(const char *what, struct lateness *calls, struct latene
     struct verdict own = judge(what, "own", &calls->own, &control->own, pulse_us);
     bool is_crowded = late_permille(&control->full, 999) > CROWDED_US;
     assert_true(is_crowded || full.is_bearable || own.is_bearable);
-    return own.is_good || (is_crowded ? own.is_steady : full.is_good);
+    return own.is_good || full.is_good || (is_crowded && own.is_steady);
 }
