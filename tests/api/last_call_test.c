@@ -20,32 +20,18 @@ enum {
 /* An allocator whose large blocks take until they are let go. */
 struct gate {
     struct kit_memory memory;
-    fac_allocator plain;
     pthread_barrier_t is_inside;
     pthread_barrier_t may_go_on;
     fac_cache *cache;
 };
 
-static void *allocate(void *context, size_t bytes)
+static void before_allocate(void *context, size_t bytes)
 {
     struct gate *gate = context;
     if (bytes > BIG_BYTES) {
         (void)pthread_barrier_wait(&gate->is_inside);
         (void)pthread_barrier_wait(&gate->may_go_on);
     }
-    return gate->plain.allocate(gate->plain.context, bytes);
-}
-
-static void *reallocate(void *context, void *block, size_t bytes)
-{
-    struct gate *gate = context;
-    return gate->plain.reallocate(gate->plain.context, block, bytes);
-}
-
-static void release(void *context, void *block)
-{
-    struct gate *gate = context;
-    gate->plain.release(gate->plain.context, block);
 }
 
 static void *set_big(void *arg)
@@ -83,16 +69,16 @@ static void run(bool closes, void *(*call)(void *))
     static struct gate gate;
     memset(&gate, 0, sizeof(gate));
     kit_memory_init(&gate.memory);
-    gate.plain = gate.memory.hook;
+    gate.memory.before_allocate = before_allocate;
+    gate.memory.observer = &gate;
     assert_int_equal(pthread_barrier_init(&gate.is_inside, NULL, 2), 0);
     assert_int_equal(pthread_barrier_init(&gate.may_go_on, NULL, 2), 0);
-    const fac_allocator hook = {allocate, reallocate, release, &gate};
     fac_options options;
     fac_options_init(&options);
     options.ignore_environment = true;
     options.provider = FAC_MEMORY;
     options.memory_bytes = 64 << 10; /* one part, smaller than what takes long */
-    options.allocator = &hook;
+    options.allocator = &gate.memory.hook;
     fac_error err;
     assert_status(fac_cache_open(&options, &gate.cache, &err), FAC_OK, &err);
     pthread_t thread;

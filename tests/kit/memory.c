@@ -57,6 +57,9 @@ static void fill(const struct kit_memory *memory, unsigned char *raw, size_t fro
 static void *allocate(void *context, size_t bytes)
 {
     struct kit_memory *memory = context;
+    if (memory->before_allocate != NULL) {
+        memory->before_allocate(memory->observer, bytes);
+    }
     if (must_fail(memory)) {
         return NULL;
     }
@@ -108,10 +111,14 @@ static void *reallocate(void *context, void *block, size_t bytes)
 
 static void release(void *context, void *block)
 {
+    struct kit_memory *memory = context;
     unsigned char *raw = (unsigned char *)block - HEADER_BYTES;
-    look_for_watched(context, raw);
-    uncount(context, size_of(raw));
+    look_for_watched(memory, raw);
+    uncount(memory, size_of(raw));
     free(raw);
+    if (memory->after_release != NULL) {
+        memory->after_release(memory->observer);
+    }
 }
 
 void kit_memory_init(struct kit_memory *memory)

@@ -22,6 +22,11 @@ struct kit_memory {
     const char *watched;
     unsigned char filled_with;     /* what new bytes hold; 0: whatever was there */
     atomic_size_t n_watched_freed; /* blocks that did */
+    /* On the thread that asks, before a block of so many bytes is looked for, and after one is given
+     * back; NULL: nothing. To be set while no other thread uses the hook. */
+    void (*before_allocate)(void *observer, size_t bytes);
+    void (*after_release)(void *observer);
+    void *observer;
 };
 
 void kit_memory_init(struct kit_memory *memory);

@@ -83,33 +83,17 @@ static void do_call(struct crowd *crowd, struct call *call)
 
 /* Others run at each allocation: wherever the store allocates between a look and an act, somebody
  * gets in. */
-static void *yield_and_allocate(void *context, size_t bytes)
+static void yield_once(void *observer, size_t bytes)
 {
-    struct crowd *crowd = context;
+    (void)observer;
+    (void)bytes;
     (void)sched_yield();
-    return crowd->fx.memory.hook.allocate(crowd->fx.memory.hook.context, bytes);
-}
-
-static void *plain_reallocate(void *context, void *block, size_t bytes)
-{
-    struct crowd *crowd = context;
-    return crowd->fx.memory.hook.reallocate(crowd->fx.memory.hook.context, block, bytes);
-}
-
-static void plain_release(void *context, void *block)
-{
-    struct crowd *crowd = context;
-    crowd->fx.memory.hook.release(crowd->fx.memory.hook.context, block);
 }
 
 static void open_yielding(struct crowd *crowd)
 {
-    kit_memory_init(&crowd->fx.memory);
-    crowd->fx.now_ms = 1000;
-    const fac_allocator yielding = {yield_and_allocate, plain_reallocate, plain_release, crowd};
-    struct faci_store_config config = fixture_config(&crowd->fx, MIB);
-    config.alloc = &yielding;
-    assert_status(faci_store_open(&config, &crowd->fx.store, NULL), FAC_OK, NULL);
+    fixture_init(&crowd->fx, MIB);
+    crowd->fx.memory.before_allocate = yield_once;
 }
 
 static void *work(void *arg)

@@ -239,28 +239,14 @@ static void test_near__an_index_comes_down_with_the_budget(void **state)
 /* Two changes of the budget: the first one is held up when it gives back what left the first part. */
 struct two_changes {
     struct fixture fx;
-    fac_allocator plain;
     atomic_bool is_armed;
     atomic_bool is_held;
     atomic_bool is_second_done;
 };
 
-static void *allocate_plainly(void *context, size_t bytes)
+static void wait_after_release(void *context)
 {
     struct two_changes *two = context;
-    return two->plain.allocate(two->plain.context, bytes);
-}
-
-static void *reallocate_plainly(void *context, void *block, size_t bytes)
-{
-    struct two_changes *two = context;
-    return two->plain.reallocate(two->plain.context, block, bytes);
-}
-
-static void release_and_wait(void *context, void *block)
-{
-    struct two_changes *two = context;
-    two->plain.release(two->plain.context, block);
     if (atomic_load(&two->is_armed)) {
         struct faci_mutex *lock = &two->fx.store->shards[0].lock;
         if (pthread_mutex_trylock(&lock->raw) != 0) {
@@ -298,12 +284,9 @@ static void test_near__a_budget_is_one_in_all_parts(void **state)
     static char bytes[1000];
     memset(&two, 0, sizeof(two));
     struct fixture *fx = &two.fx;
-    kit_memory_init(&fx->memory);
-    two.plain = fx->memory.hook;
-    const fac_allocator hook = {allocate_plainly, reallocate_plainly, release_and_wait, &two};
-    struct faci_store_config config = fixture_config(fx, 64 * MIB);
-    config.alloc = &hook;
-    assert_status(faci_store_open(&config, &fx->store, NULL), FAC_OK, NULL);
+    fixture_init(fx, 64 * MIB);
+    fx->memory.after_release = wait_after_release;
+    fx->memory.observer = &two;
     for (size_t i = 0; i < 20000; i++) {
         char text[32];
         struct faci_key key = numbered_key(text, sizeof(text), "k:", i);

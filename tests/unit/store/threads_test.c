@@ -16,7 +16,6 @@ enum {
 
 struct crowd {
     struct fixture fx;
-    fac_allocator plain; /* what the yielding hook calls */
     pthread_barrier_t barrier;
     size_t n_rounds;
     atomic_size_t n_wrong;
@@ -35,37 +34,20 @@ typedef void *work_fn(void *worker);
 
 /* Lets others run at each allocation: wherever the store allocates between a look and an act,
  * another thread gets in. */
-static void *yield_and_allocate(void *context, size_t bytes)
+static void yield_twice(void *observer, size_t bytes)
 {
-    struct crowd *crowd = context;
+    (void)observer;
+    (void)bytes;
     (void)sched_yield();
     (void)sched_yield();
-    return crowd->plain.allocate(crowd->plain.context, bytes);
-}
-
-static void *plain_reallocate(void *context, void *block, size_t bytes)
-{
-    struct crowd *crowd = context;
-    return crowd->plain.reallocate(crowd->plain.context, block, bytes);
-}
-
-static void plain_release(void *context, void *block)
-{
-    struct crowd *crowd = context;
-    crowd->plain.release(crowd->plain.context, block);
 }
 
 static void open_crowd(struct crowd *crowd, uint64_t budget_bytes, size_t n_rounds)
 {
     memset(crowd, 0, sizeof(*crowd));
     crowd->n_rounds = n_rounds;
-    kit_memory_init(&crowd->fx.memory);
-    crowd->fx.now_ms = 1000;
-    crowd->plain = crowd->fx.memory.hook;
-    fac_allocator yielding = {yield_and_allocate, plain_reallocate, plain_release, crowd};
-    struct faci_store_config config = fixture_config(&crowd->fx, budget_bytes);
-    config.alloc = &yielding;
-    assert_status(faci_store_open(&config, &crowd->fx.store, NULL), FAC_OK, NULL);
+    fixture_init(&crowd->fx, budget_bytes);
+    crowd->fx.memory.before_allocate = yield_twice;
 }
 
 static void run_crowd(struct crowd *crowd, work_fn *work)
