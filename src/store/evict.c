@@ -20,9 +20,10 @@
  *
  * Expiry: pages.h keeps the page that is due first on top. Each write, and each read that has read
  * the clock anyway, looks at one page that is due. What came together with one time to live goes
- * together; records of mixed times cost at most a look at their page for each that expires. A page is
- * looked at again after EXPIRY_LAG_MS at the earliest, if nothing comes into it that expires sooner, so
- * that what expires shortly after does not cost another look each. Reads are exact all the same: the record's own moment decides there. */
+ * together; records of mixed times cost at most a look at their page for each that expires. A page
+ * is looked at again after EXPIRY_LAG_MS at the earliest, if nothing comes into it that expires
+ * sooner, so that what expires shortly after does not cost another look each. Reads are exact all the
+ * same: the record's own moment decides there. */
 #include "store/shard.h"
 
 #include "base/assert.h"

@@ -9,11 +9,11 @@
  * values must fit into the default budget.
  *
  * Lock order: the budget's, which a change of the budget alone takes, then a shard's; no call holds
- * two of those, but around a fork.
- * Under it run the configured clock, and the allocator for small things: a page, a segment of the
- * index, a counter's record. A record that comes in is allocated and filled before the lock is
- * taken; what is removed is freed after it is given up. So beside the budget there is, for each
- * call in flight, at most its own new entry and what it drove out, for as long as the call runs.
+ * two of those, but around a fork. Under a shard's run the configured clock, and the allocator for
+ * small things: a page, a segment of the index, a counter's record. A record that comes in is
+ * allocated and filled before the lock is taken; what is removed is freed after it is given up. So
+ * beside the budget there is, for each call in flight, at most its own new entry and what it drove
+ * out, for as long as the call runs.
  *
  * A failed allocation comes before any change: the older value stays. */
 #include "store/store.h"

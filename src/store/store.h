@@ -102,8 +102,8 @@ fac_status faci_store_set_budget(struct faci_store *store, uint64_t budget_bytes
  *   fill(token, key, value)   when the answer has come: stored only if nothing was said meanwhile
  *
  * Every set, add, increment, delete and clear that changes the key revokes its tokens as well, and
- * those that fail do not; nor do evictions, expiry and touch. A token may be revoked without need (other keys share its number), and
- * then the value is not stored: no harm, and rare. */
+ * those that fail do not; nor do evictions, expiry and touch. A token may be revoked without need
+ * (other keys share its number), and then the value is not stored: no harm, and rare. */
 
 struct faci_fill_token {
     uint64_t key_epoch;

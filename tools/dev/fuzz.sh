@@ -172,8 +172,9 @@ fuzz_write_record() {
 # What the record says of the sources as they are.
 fuzz_sum() {
     [ -s "$fuzz_record" ] || return 0
-    awk -F, -v trees="$(tree_of split) $(tree_of url) $(tree_of store) $(tree_of sessions)" -v bar="$fuzz_bar" \
-        -v bar_asan="$fuzz_bar_asan" '
+    local trees
+    trees="$(tree_of split) $(tree_of url) $(tree_of store) $(tree_of sessions)"
+    awk -F, -v trees="$trees" -v bar="$fuzz_bar" -v bar_asan="$fuzz_bar_asan" '
         NR > 1 && index(trees, $3) > 0 {
             sub(/_[12]$/, "", $4)
             n[$4] += $6; found[$4] += $8; seconds[$4] += ($7 > 0 ? $6 / $7 : 0)
