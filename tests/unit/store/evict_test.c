@@ -169,25 +169,29 @@ static void test_evict__follows_s3_fifo(void **state)
 }
 
 /* What comes back soon after it left small has shown that it is wanted: it goes to main, where a
- * scan does not reach it. A newcomer, asked for as often since, does. */
+ * scan does not reach it. Newcomers, asked for as often since, do not, but for one that looks like
+ * some ghost. Key 0 comes back at once: a bucket has room for two ghosts only. */
 static void test_evict__remembers_who_left(void **state)
 {
     (void)state;
     struct fixture fx;
     fixture_init(&fx, 300 * KIB);
     size_t next = 0;
-    while (stats_of(&fx).n_evicted < 4) {
+    while (stats_of(&fx).n_evicted == 0) {
         put_number(&fx, next++);
     }
     assert_false(has_number(&fx, 0));
     put_number(&fx, 0); /* its ghost is there */
-    const size_t newcomer = next++;
-    put_number(&fx, newcomer);
+    const size_t newcomers = next;
     for (size_t i = 0; i < 200; i++) {
         put_number(&fx, next++);
     }
     assert_true(has_number(&fx, 0));
-    assert_false(has_number(&fx, newcomer));
+    unsigned n_stayed = 0;
+    for (size_t i = 0; i < 4; i++) {
+        n_stayed += has_number(&fx, newcomers + i);
+    }
+    assert_true(n_stayed <= 1);
     fixture_fini(&fx);
 }
 
