@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* base/fork.c — holds every watched lock around a fork, and counts forks between this process and
- * the one that loaded the library. Lock order: the list's lock, then the owners'. */
+ * the one that loaded the library. Lock order: the list's lock, then the owners'.
+ *
+ * Design notes. The handlers are registered while the library is loaded, not at a first call: of a
+ * thread that forks amid another's first call, the child would register them a second time, and its
+ * own forks would wait for the list's lock for ever. */
 #include "base/fork.h"
 
 #include "base/sync.h"
@@ -35,33 +39,28 @@ static void after_fork_in_child(void)
     after_fork();
 }
 
-static void arm(void)
+__attribute__((constructor)) static void arm(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
-static void arm_once(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, arm);
-}
-
 unsigned faci_fork_generation(void)
 {
-    arm_once();
     return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
 void faci_fork_watch(struct faci_fork_watch *watch)
 {
-    arm_once();
     faci_mutex_lock(&list_lock);
-    watch->prev = NULL;
-    watch->next = watches;
-    if (watches != NULL) {
-        watches->prev = watch;
+    if (!watch->is_watched) {
+        watch->is_watched = true;
+        watch->prev = NULL;
+        watch->next = watches;
+        if (watches != NULL) {
+            watches->prev = watch;
+        }
+        watches = watch;
     }
-    watches = watch;
     faci_mutex_unlock(&list_lock);
 }
 
@@ -76,5 +75,6 @@ void faci_fork_unwatch(struct faci_fork_watch *watch)
     if (watch->next != NULL) {
         watch->next->prev = watch->prev;
     }
+    watch->is_watched = false;
     faci_mutex_unlock(&list_lock);
 }

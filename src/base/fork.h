@@ -4,6 +4,8 @@
 #ifndef FACI_BASE_FORK_H
 #define FACI_BASE_FORK_H
 
+#include <stdbool.h>
+
 /* A number that differs in every child of fork(). Costs one load. Any thread. */
 unsigned faci_fork_generation(void);
 
@@ -16,9 +18,11 @@ struct faci_fork_watch {
     void (*after)(void *owner);
     struct faci_fork_watch *prev; /* private */
     struct faci_fork_watch *next; /* private */
+    bool is_watched;              /* private: false before it is watched */
 };
 
-/* From now until unwatch. Borrowed. Any thread. */
+/* From now until unwatch. What is watched already stays so: where a fork fell into a first use, the
+ * child sets it up again. Borrowed. Any thread. */
 void faci_fork_watch(struct faci_fork_watch *watch);
 void faci_fork_unwatch(struct faci_fork_watch *watch);
 

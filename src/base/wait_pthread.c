@@ -23,7 +23,6 @@ struct place {
 
 static struct place g_places[N_PLACES];
 static pthread_once_t g_once = PTHREAD_ONCE_INIT;
-static struct faci_fork_watch g_watch;
 static unsigned g_generation; /* of this process, as far as the places know */
 
 static void lock_all(void *owner) FACI_NO_LOCK_ANALYSIS
@@ -55,8 +54,8 @@ static void set_up(void)
         faci_cond_init(&g_places[i].changed);
     }
     g_generation = faci_fork_generation();
-    g_watch = (struct faci_fork_watch){.before = lock_all, .after = unlock_all};
-    faci_fork_watch(&g_watch);
+    static struct faci_fork_watch watch = {.before = lock_all, .after = unlock_all};
+    faci_fork_watch(&watch);
 }
 
 /* The places are watched for fork() first, so they are held last: after the locks of those who wake
