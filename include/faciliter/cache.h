@@ -278,7 +278,9 @@ typedef struct fac_item {
  * @param values    `n` places.
  * @param statuses  `n` places: FAC_OK, FAC_MISS, or that item's error (FAC_E_SERVER for a value
  *                  of another type, FAC_E_INVALID for a bad key).
- * @param err       Receives the detail of the first failure, of an item or of the call.
+ * @param err       Receives the detail of one failure: of the call, where it ended before; else of
+ *                  the first item that was refused before it was sent; else of the first one that
+ *                  failed.
  * @return FAC_OK when every item has an answer, its own error included; a common error when the
  *         call ended before: items without an answer carry that error.
  */
@@ -295,8 +297,7 @@ FAC_API FAC_MUST_USE fac_status fac_cache_get_many(fac_cache *cache, const fac_b
  * @param n         0 to 1000000.
  * @param call      Deadline of this call, or NULL.
  * @param statuses  `n` places, all set on every return: FAC_OK, or that item's error.
- * @param err       Receives the detail of the first failure; maybe_applied speaks of the items
- *                  without an answer.
+ * @param err       As for fac_cache_get_many(); maybe_applied speaks of the items without an answer.
  * @return As for fac_cache_get_many().
  */
 FAC_API FAC_MUST_USE fac_status fac_cache_set_many(fac_cache *cache, const fac_item *items,
@@ -313,7 +314,7 @@ FAC_API FAC_MUST_USE fac_status fac_cache_set_many(fac_cache *cache, const fac_i
  * @param call      Deadline of this call, or NULL.
  * @param statuses  `n` places, all set on every return: FAC_OK (it was there), FAC_MISS, or that
  *                  item's error.
- * @param err       Receives the detail of the first failure.
+ * @param err       As for fac_cache_get_many().
  * @return As for fac_cache_get_many().
  */
 FAC_API FAC_MUST_USE fac_status fac_cache_delete_many(fac_cache *cache, const fac_bytes *keys,
