@@ -120,13 +120,13 @@ static PyObject *raise_partial(struct batch *b, const fac_error *err, PyObject *
     return NULL;
 }
 
-/* `result` when every item has its answer, else the exception. Takes `result`. */
+/* `result` when every item has its answer, else the exception of the failure that `err` tells. Takes
+ * `result`. */
 static PyObject *end_many(struct batch *b, fac_status st, fac_error *err, PyObject *result)
 {
     for (size_t i = 0; st >= 0 && i < b->n; i++) {
         if (b->statuses[i] < 0) {
             st = b->statuses[i];
-            err->status = st; /* `err` tells of the first failure, which is this one */
         }
     }
     if (result != NULL && st < 0) {

@@ -109,6 +109,13 @@ def test_another_type_is_a_server_error(cache, server):
     assert fc.cache_get_many(["k", "list", "no"]) == {"k": 1}
 
 
+def test_of_two_failures_one_is_told_whole(cache, server):
+    server.ask("LPUSH", cache.config.prefix + "list", "x")
+    with pytest.raises(fc.CacheInvalidError, match="key") as caught:
+        cache.get_many(["list", ""])
+    assert (caught.value.status, caught.value.server_code) == ("FAC_E_INVALID", "")
+
+
 def test_over_a_unix_socket_and_by_url(server, make_config):
     for fields in ({"unix_socket": server.socket}, {"url": f"unix://{server.socket}"},
                    {"url": f"{BACKEND}://127.0.0.1:{server.port}/3"}):
