@@ -27,6 +27,15 @@ const char *faci_tls_reason(char *buf, size_t cap, bool *out_is_memory)
     return buf;
 }
 
+bool faci_tls_was_the_socket(int *os_errno)
+{
+    unsigned long oldest = ERR_peek_error();
+    if (oldest != 0 && ERR_SYSTEM_ERROR(oldest)) {
+        *os_errno = ERR_GET_REASON(oldest);
+    }
+    return oldest == 0 || ERR_SYSTEM_ERROR(oldest);
+}
+
 /* Alerts by which a server says that it does not want our certificate, or wants one. */
 static bool is_about_our_certificate(int reason)
 {

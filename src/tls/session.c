@@ -206,7 +206,7 @@ static enum faci_tls_step session_handshake(struct faci_tls_session *session, fa
     enum faci_tls_step step = step_of(session, rc);
     if (step == FACI_TLS_FAILED) {
         int os_errno = errno;
-        if (ERR_peek_error() == 0) { /* the socket, not the protocol */
+        if (faci_tls_was_the_socket(&os_errno)) {
             char text[96];
             (void)faci_fail(err, FAC_E_UNAVAILABLE, os_errno, "TLS: %s",
                             faci_errno_text(os_errno, text, sizeof(text)));
@@ -236,10 +236,10 @@ static ssize_t fail(struct faci_tls_session *session)
 {
     int os_errno = errno;
     session->is_over = true;
-    if (ERR_peek_error() != 0) {
-        (void)faci_tls_failure(session, &session->why);
-    } else {
+    if (faci_tls_was_the_socket(&os_errno)) {
         (void)faci_fail(&session->why, FAC_E_UNAVAILABLE, os_errno, "the connection was lost");
+    } else {
+        (void)faci_tls_failure(session, &session->why);
     }
     faci_tls_clear_errors();
     errno = EPROTO;
@@ -264,9 +264,9 @@ static ssize_t session_write(struct faci_tls_session *session, const void *bytes
         errno = EAGAIN;
         return -1;
     }
-    if (ERR_peek_error() == 0 &&
-        os_errno != 0) { /* as a plain socket tells it; reading goes on */
-        errno = os_errno;
+    if (faci_tls_was_the_socket(&os_errno) && os_errno != 0) {
+        faci_tls_clear_errors();
+        errno = os_errno; /* as a plain socket tells it; reading goes on */
         return -1;
     }
     return fail(session);

@@ -92,6 +92,10 @@ static inline void faci_tls_clear_errors(void)
     }
 }
 
+/* failure.c: whether a call that failed did so for the socket, not for the protocol. `os_errno` is what
+ * errno was then: OpenSSL 3.0 leaves it at that, later ones have it in their queue. */
+bool faci_tls_was_the_socket(int *os_errno);
+
 /* failure.c: what OpenSSL's error queue holds, emptied. */
 fac_status faci_tls_failure(const struct faci_tls_session *session, fac_error *err);
 
