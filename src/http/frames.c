@@ -84,22 +84,23 @@ static int read_frame(const char *at, const char *end, struct faci_http_frame *o
             return rc;
         }
     }
+    out->end = at;
     out->bytes = (size_t)(at - begin);
     return n > 0 ? 1 : -1;
 }
 
-/* The next argument of a frame that is whole. */
-static fac_bytes next_arg(const char **at)
+/* The next argument of a frame, which is whole. */
+static fac_bytes next_arg(const struct faci_http_frame *frame, const char **at)
 {
     fac_bytes arg = {NULL, 0};
-    (void)read_arg(at, *at + SIZE_MAX / 8, &arg);
+    (void)read_arg(at, frame->end, &arg);
     return arg;
 }
 
 static bool is_named(const struct faci_http_frame *frame, const char *name)
 {
     const char *at = frame->args;
-    fac_bytes arg = next_arg(&at);
+    fac_bytes arg = next_arg(frame, &at);
     return arg.len == strlen(name) && strncasecmp(arg.data, name, arg.len) == 0;
 }
 
@@ -144,7 +145,7 @@ static bool is_frame_text(const struct faci_http_frame *frame)
 {
     const char *at = frame->args;
     for (size_t i = 0; i < frame->n_args; i++) {
-        if (!is_text(next_arg(&at))) {
+        if (!is_text(next_arg(frame, &at))) {
             return false;
         }
     }
@@ -177,7 +178,7 @@ static bool put_json(struct faci_buf *body, const struct faci_http_frame *frame)
     bool is_good = faci_http_put(body, "[", 1);
     for (size_t i = 0; i < frame->n_args && is_good; i++) {
         is_good = (i == 0 || faci_http_put(body, ",", 1)) &&
-                  put_json_string(body, next_arg(&at));
+                  put_json_string(body, next_arg(frame, &at));
     }
     return is_good && faci_http_put(body, "]", 1);
 }
@@ -209,7 +210,7 @@ static bool put_path(struct faci_http_request *request, const struct faci_http_f
     bool is_good = true;
     bool has_query = false;
     for (size_t i = 0; i < frame->n_args && is_good; i++) {
-        fac_bytes arg = next_arg(&at);
+        fac_bytes arg = next_arg(frame, &at);
         if (i == body_at && arg.len > 0) { /* an empty body would be none */
             is_good = faci_http_put(&request->body, arg.data, arg.len);
         } else if (i > body_at && i % 2 == 0) { /* the value of the word before it: PX 1000 */

@@ -40,6 +40,7 @@ struct faci_http_frame {
     size_t n_args;
     size_t bytes;     /* of the whole frame */
     const char *args; /* where the first length stands */
+    const char *end;  /* behind the last argument */
 };
 
 /* frames.c: take whole frames from `in` and make the next request of them. What needs no server is

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     FILE_MAX_BYTES = 16 << 20, /* a bundle of all authorities of the world is 1/4 MiB */
@@ -171,20 +170,24 @@ fac_status faci_tls_load_trust(SSL_CTX *ssl, const struct faci_tls_options *opti
 
 /* --- Our own ---------------------------------------------------------------------------------- */
 
-static int64_t seconds_of(const ASN1_TIME *at)
+/* Since 1970, also where a time_t ends in 2038. False: no memory, or no time. */
+static bool seconds_of(const ASN1_TIME *at, int64_t *out)
 {
-    struct tm broken;
-    return ASN1_TIME_to_tm(at, &broken) == 1 ? (int64_t)timegm(&broken) : 0;
+    int n_days = 0;
+    int n_seconds = 0;
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    bool is_known = epoch != NULL && ASN1_TIME_diff(&n_days, &n_seconds, epoch, at) == 1;
+    ASN1_TIME_free(epoch);
+    *out = INT64_C(86400) * n_days + n_seconds;
+    return is_known;
 }
 
 /* The first certificate is ours, the others lead to an authority. */
 static bool use_chain(SSL_CTX *ssl, BIO *file, int64_t *out_expires_at_s)
 {
     X509 *own = PEM_read_bio_X509_AUX(file, NULL, NULL, NULL);
-    bool is_good = own != NULL && SSL_CTX_use_certificate(ssl, own) == 1;
-    if (is_good) {
-        *out_expires_at_s = seconds_of(X509_get0_notAfter(own));
-    }
+    bool is_good = own != NULL && SSL_CTX_use_certificate(ssl, own) == 1 &&
+                   seconds_of(X509_get0_notAfter(own), out_expires_at_s);
     X509_free(own);
     while (is_good) {
         X509 *next = PEM_read_bio_X509(file, NULL, NULL, NULL);
