@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* examples/many_threads.c — many threads on one handle, each call with the time its request has
  * left, values read into the thread's own buffer: nothing is allocated, nothing waits for long.
- * Usage: many_threads [threads] [reads each] */
+ * Usage: many_threads [threads] [reads each] [milliseconds for a call] */
 #include <faciliter/cache.h>
 
 #include <pthread.h>
@@ -11,12 +11,12 @@
 enum {
     N_KEYS = 100,
     MAX_THREADS = 256,
-    DEADLINE_MS = 500,
 };
 
 struct worker {
     pthread_t thread;
     fac_cache *cache;
+    uint32_t call_ms;
     long n_reads;
     long n_hits;
     long n_misses;
@@ -38,7 +38,7 @@ static void *read_many(void *argument)
 
         char buf[256];
         size_t len = 0;
-        fac_call call = fac_call_within(DEADLINE_MS);
+        fac_call call = fac_call_within(worker->call_ms);
         fac_status st = fac_cache_get_into(worker->cache, fac_str(key), &call, buf, sizeof(buf),
                                            &len, NULL);
         worker->n_hits += st == FAC_OK;
@@ -61,13 +61,14 @@ static int store_keys(fac_cache *cache, fac_error *err)
 }
 
 /* Returns the reads that failed, and prints the sums. */
-static long run(fac_cache *cache, long n_threads, long n_reads)
+static long run(fac_cache *cache, long n_threads, long n_reads, uint32_t call_ms)
 {
     static struct worker workers[MAX_THREADS];
     long n_started = 0;
     for (; n_started < n_threads; n_started++) {
         struct worker *worker = &workers[n_started];
         worker->cache = cache;
+        worker->call_ms = call_ms;
         worker->n_reads = n_reads;
         if (pthread_create(&worker->thread, NULL, read_many, worker) != 0) {
             break;
@@ -91,8 +92,11 @@ int main(int argc, char **argv)
 {
     long n_threads = argc > 1 ? strtol(argv[1], NULL, 10) : 16;
     long n_reads = argc > 2 ? strtol(argv[2], NULL, 10) : 1000;
-    if (n_threads < 1 || n_threads > MAX_THREADS || n_reads < 1) {
-        fprintf(stderr, "usage: %s [threads, 1 to %d] [reads each]\n", argv[0], MAX_THREADS);
+    long call_ms = argc > 3 ? strtol(argv[3], NULL, 10) : 500;
+    if (n_threads < 1 || n_threads > MAX_THREADS || n_reads < 1 || call_ms < 1 ||
+        call_ms > 60000) {
+        fprintf(stderr, "usage: %s [threads, 1 to %d] [reads each] [ms for a call, to 60000]\n",
+                argv[0], MAX_THREADS);
         return 1;
     }
     fac_error err;
@@ -103,7 +107,7 @@ int main(int argc, char **argv)
     }
     long n_errors = 1;
     if (store_keys(cache, &err) == 0) {
-        n_errors = run(cache, n_threads, n_reads);
+        n_errors = run(cache, n_threads, n_reads, (uint32_t)call_ms);
     } else {
         fprintf(stderr, "not stored: %s\n", err.message);
     }

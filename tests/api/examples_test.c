@@ -45,7 +45,7 @@ static void test_examples__many_threads(void **state)
     struct kit_server *server = api_start(&backend);
     api_name_backend(&backend, server);
     struct program program;
-    program_run(&program, "many_threads", "16 200", 0);
+    program_run(&program, "many_threads", "16 200 20000", 0);
     assert_contains(program.text, "16 threads: 1600 hits, 1600 misses, 0 errors");
     program_run(&program, "many_threads", "0", 1);
     kit_server_stop(server);

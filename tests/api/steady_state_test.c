@@ -15,6 +15,7 @@
 enum {
     N_WARM = 50, /* calls until nothing grows any more */
     N_CALLS = 1000,
+    TRIES = 3,
     LARGE_BYTES = 1 << 20,
     IDLE_BYTES = 64 * 1024, /* what a handle with one connection may hold */
 };
@@ -141,8 +142,12 @@ static void assert_calls(kit_traced_fn *fn, fac_options *options, size_t want_pe
         (void)fprintf(stderr, "skipped: looking at the clock is a system call here\n");
         skip();
     }
-    struct kit_syscalls calls;
-    kit_count_syscalls(fn, options, &calls);
+    /* One that waits a second for its reply looks at its deadline, and who comes back after a second
+     * looks at the connection: on a machine that others use, once in a while. */
+    struct kit_syscalls calls = {0};
+    for (int i = 0; i < TRIES && calls.n_calls != want_per_get * N_CALLS; i++) {
+        kit_count_syscalls(fn, options, &calls);
+    }
     if (calls.n_calls != want_per_get * N_CALLS) {
         fail_msg("%zu system calls for %d gets: %s", calls.n_calls, (int)N_CALLS,
                  calls.summary);

@@ -56,7 +56,7 @@ static void poll_for_a_window(struct callers *callers)
     int64_t calls_us = atomic_load(&callers->cpu_us);
     (void)fprintf(stderr, "in %lld ms: %lld us of processor in calls, %lld us of the process\n",
                   (long long)window_ms(), (long long)calls_us, (long long)used_us);
-    int64_t factor = late_is_sanitized() ? SANITIZED_FACTOR : 1;
+    int64_t factor = kit_is_sanitized() ? SANITIZED_FACTOR : 1;
     assert_int_equal(atomic_load(&callers->n_ok), 0);
     assert_true(calls_us <= factor * CPU_PERMILLE * window_ms());
     assert_true(used_us <= factor * WHOLE_PERMILLE * window_ms());

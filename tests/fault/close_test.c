@@ -23,7 +23,7 @@ static size_t n_calls(void)
 {
     size_t n = kit_scaled(CALLS);
     n = n < CALLS ? n : CALLS;
-    return late_is_sanitized() && n > SANITIZED_CALLS ? SANITIZED_CALLS : n;
+    return kit_is_sanitized() && n > SANITIZED_CALLS ? SANITIZED_CALLS : n;
 }
 
 /* --- The machine's share --------------------------------------------------------------------- */

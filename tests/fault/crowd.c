@@ -43,7 +43,7 @@ struct crowd *crowd_start(size_t n, kit_thread_fn *fn, void *context)
         abort();
     }
     (void)pthread_attr_setstacksize(&attr,
-                                    late_is_sanitized() ? SANITIZED_STACK_BYTES : STACK_BYTES);
+                                    kit_is_sanitized() ? SANITIZED_STACK_BYTES : STACK_BYTES);
     *crowd = (struct crowd){.fn = fn, .context = context, .n = n, .members = members};
     for (size_t i = 0; i < n; i++) {
         members[i].index = i;

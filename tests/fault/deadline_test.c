@@ -89,7 +89,7 @@ static struct stop stop_once(struct live *live, int64_t bar_us)
 
 static bool is_awake_in_time(const struct stop *stop)
 {
-    int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
+    int64_t slow_us = kit_is_sanitized() ? kit_margin_ms() * 1000 : 0;
     return stop->first_ok_us <= stop->first_ok_bar_us + stop->machine_us + slow_us;
 }
 
@@ -132,7 +132,7 @@ static void test_deadline__b1b_stopped_server_with_a_breaker(void **state)
     for (int round = 0; round < LATE_ROUNDS && !is_good; round++) {
         struct stop stop = stop_once(&live, OPEN_STEP_MAX_US + AWAKE_US);
         is_good = stop.is_within_bars && is_awake_in_time(&stop) &&
-                  (late_is_sanitized() || stop.refused_p50_us <= OPEN_CALL_US);
+                  (kit_is_sanitized() || stop.refused_p50_us <= OPEN_CALL_US);
     }
     assert_true(is_good);
     live_end(&live);

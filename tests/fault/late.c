@@ -23,7 +23,6 @@ enum {
     HARD_SLACK_US = 50000,
     CROWDED_US = 10000, /* the control's p99.9: plain threads wait for a processor that long */
     SANITIZED_SLACK_US = 500000,
-    SLOW_BUILD_MARGIN_MS = 1000 /* kit_margin_ms() is above it under sanitizers only */
 };
 
 int64_t late_now_us(void)
@@ -39,11 +38,6 @@ void late_pass_ms(int64_t ms)
     for (int64_t left_us = ms * 1000; left_us > 0; left_us = until_us - late_now_us()) {
         (void)poll(NULL, 0, (int)((left_us + 999) / 1000));
     }
-}
-
-bool late_is_sanitized(void)
-{
-    return kit_margin_ms() > SLOW_BUILD_MARGIN_MS;
 }
 
 /* --- Records -------------------------------------------------------------------------------- */
@@ -304,14 +298,14 @@ static struct verdict judge(const char *what, const char *how, struct late *call
                   what, how, atomic_load(&calls->n), (long long)late_permille(calls, 500),
                   (long long)p999_us, (long long)max_us, (long long)late_permille(control, 500),
                   (long long)control_p999_us, (long long)control_max_us, (long long)pulse_us);
-    int64_t hard_us = late_is_sanitized() ? SANITIZED_SLACK_US : HARD_SLACK_US;
+    int64_t hard_us = kit_is_sanitized() ? SANITIZED_SLACK_US : HARD_SLACK_US;
     hard_us += control_max_us > pulse_us ? control_max_us : pulse_us;
     return (struct verdict){
         .is_steady = late_permille(calls, 990) <= late_permille(control, 990) + STEADY_SLACK_US,
         .is_bearable = max_us <= hard_us,
-        .is_good = late_is_sanitized() ? max_us <= hard_us
-                                       : p999_us <= control_p999_us + P999_SLACK_US &&
-                                             max_us <= control_max_us + MAX_SLACK_US,
+        .is_good = kit_is_sanitized() ? max_us <= hard_us
+                                      : p999_us <= control_p999_us + P999_SLACK_US &&
+                                            max_us <= control_max_us + MAX_SLACK_US,
     };
 }
 

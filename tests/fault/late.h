@@ -21,9 +21,6 @@ int64_t late_now_us(void);
 /* Let time pass: the length of an experiment, never a way to wait for something. */
 void late_pass_ms(int64_t ms);
 
-/* Whether this build is slowed down by a sanitizer. */
-bool late_is_sanitized(void);
-
 /* --- Records -------------------------------------------------------------------------------- */
 
 /* Times in microseconds. Any thread may add; beyond its room only the greatest is kept. */

@@ -137,7 +137,7 @@ static bool lose_the_link(const struct networks *networks, fac_cache *cache)
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     bool is_good = late_is_within_bars("silent link", &callers.late, &control_late);
     int64_t machine_us = late_max(&control_late.full);
-    int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
+    int64_t slow_us = kit_is_sanitized() ? kit_margin_ms() * 1000 : 0;
     lateness_fini(&control_late);
     callers_fini(&callers);
     return is_good && noticed_us <= NOTICED_US + machine_us + slow_us &&

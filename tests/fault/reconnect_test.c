@@ -78,11 +78,11 @@ static void test_reconnect__c1_killed_and_restarted(void **state)
     callers_stop(&callers);
     (void)fprintf(stderr, "%zu cycles, the slowest first success after %lld us\n", n,
                   (long long)worst_us);
-    int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
+    int64_t slow_us = kit_is_sanitized() ? kit_margin_ms() * 1000 : 0;
     assert_true(worst_us <= BACK_OFF_CAP_US + HEAL_SLACK_US + slow_us);
     assert_int_equal(atomic_load(&callers.n_other) + atomic_load(&callers.n_auth), 0);
     assert_int_equal(kit_count_fds(), descriptors + live_stats(live.cache).connections_open);
-    if (resident_bytes > 0 && !late_is_sanitized()) {
+    if (resident_bytes > 0 && !kit_is_sanitized()) {
         assert_true(crowd_resident_bytes() <= resident_bytes + SLOPE_BYTES);
     }
     callers_fini(&callers);

@@ -219,7 +219,7 @@ static bool never_read_once(struct large *large, struct callers *callers)
                   (long long)busy_us);
     lateness_fini(&large->late);
     lateness_fini(&control_late);
-    return is_good && (late_is_sanitized() || busy_us <= BUSY_P99_US);
+    return is_good && (kit_is_sanitized() || busy_us <= BUSY_P99_US);
 }
 
 /* Catches: a send that blocks past the deadline; requests of callers that have left, kept without
@@ -247,7 +247,7 @@ static void test_stall__b5_peer_that_never_reads(void **state)
         (void)fprintf(stderr, "the library's memory at its peak: %zu bytes; resident %+lld\n",
                       peak_bytes, (long long)after_bytes - (long long)before_bytes);
         assert_true(peak_bytes <= CAP_BYTES + CAP_BYTES / 10);
-        assert_true(late_is_sanitized() ||
+        assert_true(kit_is_sanitized() ||
                     after_bytes <= before_bytes + CAP_BYTES + CAP_BYTES / 10);
         callers_fini(&callers);
         fac_cache_close(cache);
@@ -308,7 +308,7 @@ static void test_stall__b5_who_finds_no_room_is_told_at_once(void **state)
             atomic_load(&fillers.busy.n), (long long)p99_us, atomic_load(&memory.peak_bytes));
         assert_true(atomic_load(&fillers.busy.n) >= kit_scaled(REFUSALS));
         assert_true(atomic_load(&memory.peak_bytes) <= GATHERED_BYTES);
-        is_good = late_is_sanitized() || p99_us <= BUSY_P99_US;
+        is_good = kit_is_sanitized() || p99_us <= BUSY_P99_US;
         late_fini(&fillers.busy);
         fac_cache_close(fillers.cache);
         kit_memory_assert_empty(&memory);
@@ -351,7 +351,7 @@ static bool give_up_once(struct kit_stub *stub)
     /* The callers' own deadlines are no reason. */
     assert_true(took_us >= (int64_t)STALL_TIMEOUT_MS * 1000);
     bool is_good = late_is_within_bars("no answer", &callers.late, &control_late);
-    int64_t slow_us = late_is_sanitized() ? kit_margin_ms() * 1000 : 0;
+    int64_t slow_us = kit_is_sanitized() ? kit_margin_ms() * 1000 : 0;
     lateness_fini(&control_late);
     callers_fini(&callers);
     fac_cache_close(cache);

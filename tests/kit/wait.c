@@ -35,7 +35,12 @@ void kit_nap(void)
 
 int64_t kit_margin_ms(void)
 {
-    return KIT_IS_SANITIZED ? 3000 : 1000;
+    return 4000;
+}
+
+bool kit_is_sanitized(void)
+{
+    return KIT_IS_SANITIZED;
 }
 
 void kit_waited_in_vain(const char *condition, const char *file, int line)

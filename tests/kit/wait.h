@@ -28,8 +28,13 @@ void kit_nap(void);
     } while (0)
 void kit_waited_in_vain(const char *condition, const char *file, int line);
 
-/* How much later than its deadline a call may return on a busy machine. More under sanitizers. */
+/* How much later than its deadline a call may return: what a thread may wait for a processor, or a
+ * server for one, on a machine that others use. How late calls really are is measured against plain
+ * threads (fault/late.h). */
 int64_t kit_margin_ms(void);
+
+/* Whether AddressSanitizer or ThreadSanitizer watches, under which all takes many times as long. */
+bool kit_is_sanitized(void);
 
 /* A door that starts closed. Any thread. */
 struct kit_gate {

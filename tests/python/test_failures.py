@@ -39,14 +39,14 @@ def test_first_use_connects(make_config):
 
 
 def test_a_server_that_hangs_is_a_timeout(own_server, make_config):
-    with opened(make_config(own_server, timeout=1)) as cache:
+    with opened(make_config(own_server, timeout=4)) as cache:
         cache.set("k", 1)
         own_server.pause()
         start = time.monotonic()
         with pytest.raises(fc.CacheTimeoutError) as caught:
             cache.set("k", 2)
         # Never before its time; how long after is the machine's affair, but far from for ever.
-        assert 0.9 < time.monotonic() - start < 20
+        assert 3.9 < time.monotonic() - start < 30
         assert isinstance(caught.value, (TimeoutError, fc.CacheUnavailableError))
         assert caught.value.maybe_applied is True
         own_server.resume()

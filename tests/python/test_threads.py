@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Any number of Python threads share one handle, and none holds the interpreter while it waits."""
 
+import sys
 import threading
 import time
 
@@ -85,7 +86,8 @@ def test_the_interpreter_is_free_while_a_call_waits(own_server, make_config, ver
 
 @pytest.mark.backends("memory")
 def test_long_work_on_memory_leaves_the_interpreter_free(make_config):
-    """A batch on the memory backend is long, so it is given up there, too."""
+    """A batch on the memory backend is long, so the interpreter's lock is given up there, too: nobody
+    asks for it here, so another thread has a turn only when a call gives it away by itself."""
     with CLASSES[BACKEND][0](make_config(memory_bytes="1GiB")) as cache:
         values = {f"k{i}": "x" * 100 for i in range(20000)}
         n_turns, is_over = [0], threading.Event()
@@ -93,17 +95,33 @@ def test_long_work_on_memory_leaves_the_interpreter_free(make_config):
         def count():
             while not is_over.is_set():
                 n_turns[0] += 1
+                time.sleep(0)
+
+        def has_turns_in(call):
+            give_up_at = time.monotonic() + 30
+            while time.monotonic() < give_up_at:
+                before = n_turns[0]
+                call()
+                if n_turns[0] > before:
+                    return True
+            return False
 
         thread = threading.Thread(target=count)
         thread.start()
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1000)
         try:
-            for _ in range(5):
-                cache.set_many(values)
-                assert len(cache.get_many(values)) == len(values)
+            before = n_turns[0]
+            wait_for(lambda: n_turns[0] > before + 1)  # it waits with the new interval now
+            before = n_turns[0]
+            assert sum(len(values[key]) for key in values) == 100 * len(values)
+            assert n_turns[0] == before
+            assert has_turns_in(lambda: cache.set_many(values))
+            assert has_turns_in(lambda: cache.get_many(values))
         finally:
+            sys.setswitchinterval(interval)
             is_over.set()
             thread.join()
-        assert n_turns[0] > 0
 
 
 def test_close_with_calls_in_flight(make_config):

@@ -7,7 +7,7 @@ status=0
 leaks=definite,indirect
 # A child of fork() has lost the stacks of its parent's threads, and all that only they knew of.
 [[ "$*" != *fork* ]] || leaks=none
-timeout 60 valgrind --quiet --error-exitcode=99 --leak-check=full \
+timeout 300 valgrind --quiet --error-exitcode=99 --leak-check=full \
     --errors-for-leak-kinds="$leaks" --show-leak-kinds="$leaks" \
     --child-silent-after-fork=yes --fair-sched=yes \
     "$@" >"$log" 2>&1 </dev/null || status=$?

@@ -179,29 +179,41 @@ static unsigned count_returns(struct beds *beds)
     return n;
 }
 
-static void test_wait__a_bit_wakes_who_sleeps_with_it(void **state)
+/* Every other sleeper alone, then the rest at once. True: nobody woke for another's bit. */
+static bool wake_bit_by_bit(struct beds *beds, bool is_exact)
 {
-    (void)state;
-    static struct beds beds;
-    const char *room = kit_arg(0);
-    bool is_exact = room != NULL && strcmp(room, "futex") == 0; /* and nobody else */
-    struct kit_threads *threads = kit_threads_start(32, sleep_once, &beds);
+    bool is_right = true;
+    struct kit_threads *threads = kit_threads_start(32, sleep_once, beds);
     for (size_t i = 0; i < 32; i++) {
         KIT_WAIT_FOR(LIMIT_MS,
-                     atomic_load(&beds.list[i].tid) != 0 && (!is_exact || is_asleep(&beds, i)));
+                     atomic_load(&beds->list[i].tid) != 0 && (!is_exact || is_asleep(beds, i)));
     }
     unsigned n_before = 0;
     for (unsigned i = 0; i < 31; i += 2) {
-        faci_wait_wake(&beds.word, UINT32_C(1) << i);
-        KIT_WAIT_FOR(LIMIT_MS, atomic_load(&beds.list[i].n_returns) == 1);
+        faci_wait_wake(&beds->word, UINT32_C(1) << i);
+        KIT_WAIT_FOR(LIMIT_MS, atomic_load(&beds->list[i].n_returns) == 1);
         n_before++;
-        if (is_exact) {
-            assert_int_equal(count_returns(&beds), n_before);
-        }
+        is_right = is_right && count_returns(beds) == n_before;
     }
-    faci_wait_wake(&beds.word, UINT32_C(0xAAAAAAAA)); /* a set of them in one call */
-    KIT_WAIT_FOR(LIMIT_MS, count_returns(&beds) == 32);
+    faci_wait_wake(&beds->word, UINT32_C(0xAAAAAAAA)); /* a set of them in one call */
+    KIT_WAIT_FOR(LIMIT_MS, count_returns(beds) == 32);
     kit_threads_join(threads);
+    return is_right || !is_exact;
+}
+
+/* Who freezes the process and lets it go on (a debugger, a suspend) makes every sleeper look at its
+ * word again, which has changed for others: that is not taken for a wake-up. */
+static void test_wait__a_bit_wakes_who_sleeps_with_it(void **state)
+{
+    (void)state;
+    static struct beds beds[3];
+    const char *room = kit_arg(0);
+    const bool is_exact = room != NULL && strcmp(room, "futex") == 0; /* and nobody else */
+    bool is_right = false;
+    for (size_t i = 0; i < KIT_COUNT(beds) && !is_right; i++) {
+        is_right = wake_bit_by_bit(&beds[i], is_exact);
+    }
+    assert_true(is_right);
 }
 
 /* --- Time ------------------------------------------------------------------------------------ */
