@@ -6,6 +6,7 @@
 
 planted_tree=build/planted/tree
 planted_build=build/planted/build
+planted_timeout_s=180 # a bug that hangs costs that much; without one no test needs a sixth of it
 
 # Bring the copy up to date. Only files that differ are written, so that little is rebuilt, and
 # a patch left behind by an interrupted run is undone.
@@ -134,7 +135,7 @@ run_planted() {
     copy_tree
     run_quietly build/planted/configure.log cmake -S "$planted_tree" -B "$planted_build" \
         -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFAC_TESTS=ON -DFAC_PYTHON=ON \
-        -DPython3_EXECUTABLE=/usr/bin/python3
+        -DFAC_TEST_TIMEOUT_S="$planted_timeout_s" -DPython3_EXECUTABLE=/usr/bin/python3
     planted_make build/planted/build.log "${tests[@]}" || {
         cat build/planted/build.log
         die "the tree does not build without any patch"
