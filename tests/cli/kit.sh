@@ -55,12 +55,12 @@ start_server() { # redis|valkey [argument...]
         echo "skipped: there is no $program"
         exit 77
     fi
-    candidate=$((20000 + $$ % 20000))
+    candidate=$((4000 + $$ % 4000)) # the kit's own are from 12000 on
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         if try_server "$program" "$candidate" "$@"; then
             return
         fi
-        candidate=$((candidate + 1237))
+        candidate=$((4000 + (candidate + 1237) % 4000))
     done
     echo "no server: $program would not start"
     exit 3

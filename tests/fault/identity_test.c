@@ -21,8 +21,7 @@ enum {
     RECOVER_MS = 5200, /* the longest pause, and 200 ms */
     WINDOW_MS = 2000,
     ATTEMPTS_MAX = 16,
-    POLL_PAUSE_MS = 10,
-    DEADLINE_MS = 1000
+    POLL_PAUSE_MS = 10
 };
 
 /* --- C8 -------------------------------------------------------------------------------------- */
@@ -205,7 +204,7 @@ static void test_identity__c10_another_password(void **state)
     kill_clients(&live);
     size_t before = connections_received(&live);
     struct callers callers = {
-        .cache = live.cache, .deadline_ms = DEADLINE_MS, .pause_ms = POLL_PAUSE_MS};
+        .cache = live.cache, .deadline_ms = LIVE_TIMEOUT_MS, .pause_ms = POLL_PAUSE_MS};
     callers_start(&callers, 1);
     late_pass_ms(WINDOW_MS);
     size_t n = connections_received(&live) - before;

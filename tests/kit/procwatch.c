@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum {
     BACK_WITHIN_MS = 5000
@@ -59,17 +61,24 @@ size_t kit_count_threads(void)
     return count_entries("/proc/self/task");
 }
 
-static void *do_nothing(void *argument)
+static void *note_own_number(void *argument)
 {
-    return argument;
+    long *number = argument;
+    *number = syscall(SYS_gettid);
+    return NULL;
 }
 
-/* With the first thread of a process come things that stay: ThreadSanitizer's own thread is one. */
+/* With the first thread of a process come things that stay: ThreadSanitizer's own thread is one. A
+ * thread that was joined may be seen for a moment longer. */
 static void start_the_first_thread(void)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0) {
+    long number = 0;
+    if (pthread_create(&thread, NULL, note_own_number, &number) == 0) {
+        char path[64];
         (void)pthread_join(thread, NULL);
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%ld", number);
+        KIT_WAIT_FOR(BACK_WITHIN_MS, access(path, F_OK) != 0);
     }
 }
 

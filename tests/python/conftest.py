@@ -20,7 +20,7 @@ import faciliter_lib.cache as fc  # noqa: E402
 
 BACKEND = os.environ.get("FAC_PY_BACKEND", "memory")
 SCALE = int(os.environ.get("FAC_TEST_SCALE", "100"))
-SEED = int(os.environ.get("FAC_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+SEED = int(os.environ.get("FAC_TEST_SEED", "0"), 0) or random.SystemRandom().randrange(1, 2**32)
 
 CLASSES = {
     "memory": (fc.MemoryCache, fc.MemoryConfig),
